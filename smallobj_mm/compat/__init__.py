@@ -1,0 +1,61 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What lets the OpenMMLab stack import where its compiled operators are missing.
+
+``activate()`` is the first thing that ``smallobj_mm`` and every tool run. Nothing is replaced
+where the real thing is there.
+"""
+
+import logging
+import multiprocessing
+import os
+from typing import Tuple
+
+from . import mmcv_ext, torchvision_ops
+from .mmcv_ext import MissingOperatorError
+from .versions import version_warnings
+
+__all__ = ['MissingOperatorError', 'activate']
+
+logger = logging.getLogger('smallobj_mm.compat')
+
+_active: Tuple[str, ...] = ()
+_done = False
+
+
+def _speaks() -> bool:
+    """Only the main process of rank 0 logs: one line a run, not one a worker."""
+    return multiprocessing.parent_process() is None and os.environ.get('RANK', '0') == '0'
+
+
+def activate() -> Tuple[str, ...]:
+    """Put in place what is missing; later calls do nothing.
+
+    Returns:
+        tuple[str]: What is active: any of 'torchvision' (its operators are defined here) and
+        'mmcv' (``mmcv._ext`` is provided here).
+    """
+    global _active, _done
+    if _done:
+        return _active
+    _done = True
+    active = []
+    # Level WARNING: at import no handler is set up yet, and a line at INFO would be lost.
+    if torchvision_ops.activate():
+        active.append('torchvision')
+        if _speaks():
+            logger.warning(
+                'compat: the operators of torchvision do not load beside this PyTorch; '
+                'torchvision::nms runs in PyTorch instead'
+            )
+    if mmcv_ext.activate():
+        active.append('mmcv')
+        if _speaks():
+            logger.warning(
+                'compat: mmcv has no compiled operators; nms and soft_nms run in PyTorch '
+                'instead, any other operator raises an error when called'
+            )
+    _active = tuple(active)
+    if _speaks():
+        for line in version_warnings():
+            logger.warning('compat: %s', line)
+    return _active

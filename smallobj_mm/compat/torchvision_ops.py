@@ -1,0 +1,81 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Operators that torchvision needs to import where its own library does not load.
+
+torchvision's default wheel is built against CUDA. Beside a CPU-only PyTorch its ``_C`` library
+cannot be loaded, which it tolerates, and then its ``import`` fails because it registers shape
+functions for ``torchvision::nms`` and ``torchvision::qnms``, which do not exist.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from typing import List, Optional
+
+import torch
+from torch import Tensor
+
+from .nms import nms as _nms
+
+_SCHEMAS = {
+    'nms': 'nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
+    'qnms': 'qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
+}
+
+#: The registrations last as long as this object does.
+_library: Optional[torch.library.Library] = None
+
+
+def _nms_kernel(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """``torchvision::nms``: the same as mmcv's with offset 0."""
+    return _nms(dets, scores, iou_threshold, offset=0)
+
+
+def _qnms_kernel(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """``torchvision::qnms``: defined for the import only."""
+    raise RuntimeError(
+        f'torchvision::qnms (quantized NMS of {tuple(dets.shape)} boxes) is not available: the '
+        'installed torchvision does not fit the installed PyTorch; install a torchvision wheel '
+        'of the same build (CPU or CUDA) as torch'
+    )
+
+
+def _library_loads(locations: List[str]) -> bool:
+    """Whether torchvision's own operators can be loaded; they are loaded then."""
+    loaders = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
+    for location in locations:
+        spec = importlib.machinery.FileFinder(location, loaders).find_spec('_C')
+        if spec is None or spec.origin is None:
+            continue
+        try:
+            torch.ops.load_library(spec.origin)
+        except (ImportError, OSError):
+            return False
+        return True
+    return False
+
+
+def _exists(name: str) -> bool:
+    return hasattr(torch.ops.torchvision, name)
+
+
+def activate() -> bool:
+    """Define the operators that are missing, before torchvision is imported.
+
+    Returns:
+        bool: Whether this call defined any.
+    """
+    global _library
+    if 'torchvision' in sys.modules:  # imported already, so it has what it needs
+        return False
+    spec = importlib.util.find_spec('torchvision')
+    if spec is None or spec.submodule_search_locations is None:
+        return False
+    if _exists('nms') or _library_loads(list(spec.submodule_search_locations)):
+        return False
+    _library = torch.library.Library('torchvision', 'FRAGMENT')
+    for name, kernel in (('nms', _nms_kernel), ('qnms', _qnms_kernel)):
+        if not _exists(name):
+            _library.define(_SCHEMAS[name])
+            _library.impl(name, kernel, 'CPU')
+            _library.impl(name, kernel, 'CUDA')
+    return True

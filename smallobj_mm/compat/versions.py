@@ -1,0 +1,48 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Minimum versions of the OpenMMLab stack in its maintained form (OneDL); no maximum."""
+
+from importlib import metadata
+from typing import Dict, List
+
+from packaging.version import Version
+
+#: import name -> (distribution of OneDL, distribution of OpenMMLab, minimum version)
+MINIMUM = {
+    'mmcv': ('onedl-mmcv', 'mmcv', '2.3.6'),
+    'mmengine': ('onedl-mmengine', 'mmengine', '0.10.12'),
+    'mmdet': ('onedl-mmdetection', 'mmdet', '3.5.1'),
+    'mmseg': ('onedl-mmsegmentation', 'mmsegmentation', '1.4.2'),
+    'mmpretrain': ('onedl-mmpretrain', 'mmpretrain', '1.3.6'),
+}
+
+
+def installed_versions() -> Dict[str, str]:
+    """Version of each installed distribution of the stack, by distribution name."""
+    found = {}
+    for onedl, original, _ in MINIMUM.values():
+        for name in (onedl, original):
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+def version_warnings() -> List[str]:
+    """One line for each distribution that is older than tested or not the maintained one."""
+    found = installed_versions()
+    lines = []
+    for package, (onedl, original, minimum) in MINIMUM.items():
+        if onedl in found:
+            if Version(found[onedl]) < Version(minimum):
+                lines.append(
+                    f'{onedl} {found[onedl]} is older than {minimum}, the oldest version that '
+                    f"smallobj_mm is tested with; run `pip install '{onedl}>={minimum}'`"
+                )
+        elif original in found:
+            lines.append(
+                f'{package} comes from {original} {found[original]}; smallobj_mm is tested with '
+                f'{onedl}>={minimum} (same import name); replace one by the other, do not '
+                'install both'
+            )
+    return lines
