@@ -72,6 +72,9 @@ def _greedy_keep(suppresses: Tensor) -> Tensor:
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
     """Greedy non-maximum suppression, boxes of equal scores in the order they came in.
 
+    The compiled operator sorts with an unstable sort on CPUs that have a fast one, so it promises
+    no order between equal scores; here it is always the stable one.
+
     Args:
         boxes (Tensor): (N, 4) x1, y1, x2, y2 in pixels, CPU or CUDA. Computed in float32, the
             only type that the compiled CPU operator takes.

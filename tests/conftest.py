@@ -1,0 +1,42 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Fixtures shared by all tests."""
+
+import os
+import random
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import smallobj_mm  # noqa: F401  (compat before anything imports torchvision or mmcv)
+
+torch.set_num_threads(2)
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> Iterator[None]:
+    """Every test starts from the same random state, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    yield
+
+
+@pytest.fixture(scope='session')
+def repo_root() -> Path:
+    """Root of the repository."""
+    return _ROOT
+
+
+@pytest.fixture(scope='session')
+def shared_dir() -> Path:
+    """Folder of specs, golden values and real data; the test is skipped where there is none."""
+    given = os.environ.get('SMALLOBJ_MM_SHARED')
+    path = Path(given) if given else _ROOT.parent / 'shared'
+    if not (path / 'spec').is_dir():
+        pytest.skip(f'no shared folder at {path} (set SMALLOBJ_MM_SHARED to the folder with spec/)')
+    return path
