@@ -17,7 +17,12 @@ CUDA_BLOCK = 1024
 
 
 def _suppresses(
-    boxes_a: Tensor, areas_a: Tensor, boxes_b: Tensor, areas_b: Tensor, threshold: Tensor, offset: int
+    boxes_a: Tensor,
+    areas_a: Tensor,
+    boxes_b: Tensor,
+    areas_b: Tensor,
+    threshold: Tensor,
+    offset: int,
 ) -> Tensor:
     """Whether box a overlaps box b by more than the threshold.
 
@@ -165,7 +170,7 @@ def softnms(
             inter = width * height
             overlap = inter / (area + left[5] - inter)
             if method == 2:
-                # Exponential in double, rounded once: what the C library's expf gives.
+                # Exponential in double, rounded once: within one rounding of C's expf.
                 left[4] *= np.exp((-(overlap * overlap) / sigma).astype(np.float64)).astype(f32)
             else:
                 lowered = f32(0) if method == 0 else f32(1) - overlap

@@ -97,9 +97,8 @@ def test_nms_equals_plain_loops(case, threshold, offset, block):
 def test_softnms_equals_plain_loops(case, threshold, method, offset):
     boxes, scores = case
     dets = torch.full((len(boxes), 5), -1.0)
-    kept = softnms(
-        torch.from_numpy(boxes), torch.from_numpy(scores), dets, threshold, 0.5, 0.05, method, offset
-    )
+    inputs = torch.from_numpy(boxes), torch.from_numpy(scores), dets
+    kept = softnms(*inputs, threshold, 0.5, 0.05, method, offset)
     expected, order = plain_softnms(boxes, scores, threshold, 0.5, 0.05, method, offset)
     assert kept.tolist() == order
     np.testing.assert_array_equal(dets[: len(kept)].numpy(), expected)
