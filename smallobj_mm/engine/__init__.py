@@ -1,0 +1,17 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Training: optimizers, schedules, hooks and checkpoints. Needs mmengine only."""
+
+from . import hooks, optim, schedulers
+from .checkpoint import load_plain, use_safe_loader
+from .optim.amp import enable_amp
+from .sync_bn import disable_sync_bn_on_cpu
+
+__all__ = [
+    'disable_sync_bn_on_cpu',
+    'enable_amp',
+    'hooks',
+    'load_plain',
+    'optim',
+    'schedulers',
+    'use_safe_loader',
+]
