@@ -1,0 +1,124 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Weights of a backbone from a self-supervised checkpoint."""
+
+from collections.abc import Iterator, Mapping
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.registry import WEIGHT_INITIALIZERS
+
+#: Parts of a name that mark the slow copy of a network (MoCo's key encoder, a teacher, an EMA):
+#: where both copies are there, the one that was trained is meant.
+_SLOW_COPIES = ('encoder_k', 'momentum', 'target', 'teacher', 'ema')
+_COUNTERS = 'num_batches_tracked'
+
+
+def flatten_tensors(checkpoint: Mapping, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a nested checkpoint; the names of nested dicts are joined by dots."""
+    for key, value in checkpoint.items():
+        if isinstance(value, Tensor):
+            yield f'{prefix}{key}', value
+        elif isinstance(value, Mapping):
+            yield from flatten_tensors(value, f'{prefix}{key}.')
+
+
+def find_prefix(names: set[str], expected: list[str]) -> str:
+    """The prefix under which a checkpoint holds most of the expected names.
+
+    Args:
+        names: Names in the checkpoint, see :func:`flatten_tensors`.
+        expected: Names in the module.
+
+    Returns:
+        The prefix, ending in a dot unless empty.
+    """
+    prefixes = {
+        name.removesuffix(end)
+        for end in expected
+        for name in names
+        if name == end or name.endswith(f'.{end}')
+    } or {''}
+
+    def rank(prefix: str) -> tuple[int, bool, int]:
+        slow = any(part in prefix for part in _SLOW_COPIES)
+        return sum(prefix + name in names for name in expected), not slow, -len(prefix)
+
+    return max(sorted(prefixes), key=rank)
+
+
+@WEIGHT_INITIALIZERS.register_module(name='SSLPretrained')
+class SSLPretrainedInit:
+    """Loads a backbone from DetSim, MMPretrain, torchvision, MoCo, SimSiam or plain checkpoints.
+
+    Used as ``init_cfg=dict(type='SSLPretrained', checkpoint='detsim.pth')`` of any backbone
+    whose parameters have torchvision's names, as those of mmdet, mmseg and mmpretrain do. The
+    tensors may stand at the top or nested (``state_dict``, ``backbone``, ``model``) and under
+    any prefix (``module.``, ``encoder_q.``, ``backbone.``). They are loaded as plain tensors;
+    nothing in the file is executed.
+
+    Args:
+        checkpoint: A ``.pth`` or ``.safetensors`` file.
+        strict: Refuse a checkpoint that does not hold every tensor of the module in its shape.
+            With ``False`` those that fit are loaded, but at least one must.
+        prefix: Prefix of the tensors in the file; found by itself when not given.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is no checkpoint, or not every tensor fits.
+    """
+
+    def __init__(self, checkpoint: str, strict: bool = True, prefix: str | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.strict = strict
+        self.prefix = prefix
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the tensors into ``module`` and log how many of its own were found."""
+        found = dict(flatten_tensors(load_plain(self.checkpoint)))
+        expected = module.state_dict()
+        prefix = self.prefix
+        if prefix is None:
+            prefix = find_prefix(set(found), list(expected))
+        here = {
+            name.removeprefix(prefix): t for name, t in found.items() if name.startswith(prefix)
+        }
+        missing = [name for name in expected if name not in here]
+        misshapen = [n for n in expected if n in here and here[n].shape != expected[n].shape]
+        self._check(expected, found, missing, misshapen)
+
+        fits = {n: here[n] for n in expected if n in here and n not in misshapen}
+        module.load_state_dict(fits, strict=False)
+        unused = sorted(set(here) - set(expected)) if prefix else []
+        print_log(
+            f'SSLPretrained: loaded {len(fits)}/{len(expected)} tensors of '
+            f'{type(module).__name__} from {self.checkpoint} (prefix {prefix!r})'
+            + (f'; not in the model: {_some(unused)}' if unused else ''),
+            logger='current',
+        )
+
+    def _check(
+        self, expected: dict, found: dict, missing: list[str], misshapen: list[str]
+    ) -> None:
+        # Counters of batches are absent from older files and without effect on the network.
+        lost = [name for name in missing if not name.endswith(_COUNTERS)] + misshapen
+        if not lost or (not self.strict and len(missing) + len(misshapen) < len(expected)):
+            return
+        loaded = len(expected) - len(missing) - len(misshapen)
+        what = f'{loaded} of {len(expected)} tensors fit'
+        if missing:
+            what += f'; not found: {_some(missing)}'
+        if misshapen:
+            what += f'; of another shape: {_some(misshapen)}'
+        raise ValueError(
+            f'{self.checkpoint}: {what}; expected names like {next(iter(expected))!r}, found '
+            f'{_some(list(found))}; give a ResNet-18 checkpoint with torchvision names, '
+            "the right 'prefix', or strict=False to take what fits"
+        )
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """The first few names and how many more there are."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return (', '.join(names[:most]) or 'none') + more
