@@ -1,0 +1,192 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Reading lists, finding images and their sizes: what all data sets of this package share."""
+
+import logging
+import os
+import os.path as osp
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from mmengine.logging import print_log
+from PIL import Image
+
+#: File name endings that count as images, in lower case.
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
+_EXIF_ORIENTATION = 0x0112
+
+
+def missing_data_error(
+    title: str, looked_for: str, data_root: str, source: str, layouts: str
+) -> FileNotFoundError:
+    """The one-line error for a data set that is not there.
+
+    Args:
+        title (str): Name of the data set.
+        looked_for (str): Path that was looked for.
+        data_root (str): The configured ``data_root``.
+        source (str): Where the data set comes from.
+        layouts (str): The layouts that are understood.
+
+    Returns:
+        FileNotFoundError: The error, to be raised by the caller.
+    """
+    return FileNotFoundError(
+        f'{title}: {looked_for!r} not found (data_root={data_root!r}, current folder '
+        f'{os.getcwd()!r}); it comes from {source}; layouts understood: {layouts}; '
+        'put it there or set data_root'
+    )
+
+
+def read_text(path: str) -> str:
+    """Read a UTF-8 text file, with or without a byte order mark.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8 text.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file')
+    try:
+        with open(path, encoding='utf-8-sig', newline=None) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: expected UTF-8 text, found other bytes ({error})') from error
+
+
+def read_id_list(path: str) -> List[str]:
+    """Read a list of image names, one a line; line ends and outer blanks do not matter.
+
+    Args:
+        path (str): Text file; blank lines are skipped, repeated entries are left out with a
+            counted warning.
+
+    Returns:
+        list[str]: The entries in the order of the file, each once.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the list has no entry or is not text.
+    """
+    entries = [line.strip() for line in read_text(path).splitlines()]
+    entries = [entry for entry in entries if entry]
+    if not entries:
+        raise ValueError(f'{path}: the list is empty; expected one image name a line')
+    unique = list(dict.fromkeys(entries))
+    if len(unique) != len(entries):
+        print_log(
+            f'{path}: {len(entries) - len(unique)} repeated entries left out',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return unique
+
+
+def strip_image_suffix(name: str) -> str:
+    """``name`` without an image ending, unchanged if it has none ('a.b' stays 'a.b')."""
+    stem, suffix = osp.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+class DirectoryIndex:
+    """Answers whether files exist from one listing per folder.
+
+    A call of ``stat`` per image takes minutes for large sets on network file systems.
+    """
+
+    def __init__(self) -> None:
+        self._names: Dict[str, set] = {}
+        self._images: Dict[str, Dict[str, str]] = {}
+
+    def _list(self, folder: str) -> set:
+        folder = folder or '.'
+        if folder not in self._names:
+            names = set(os.listdir(folder)) if osp.isdir(folder) else set()
+            images: Dict[str, str] = {}
+            for name in sorted(names):
+                stem, suffix = osp.splitext(name)
+                if suffix.lower() in IMAGE_SUFFIXES:
+                    images.setdefault(stem, name)
+            self._names[folder] = names
+            self._images[folder] = images
+        return self._names[folder]
+
+    def has(self, path: str) -> bool:
+        """Whether ``path`` exists."""
+        folder, name = osp.split(path)
+        if name in ('', '.', '..'):
+            return osp.exists(path)
+        return name in self._list(folder)
+
+    def find_image(self, folder: str, name: str, hint: Optional[str] = None) -> Optional[str]:
+        """Path of the image called ``name`` with any image ending.
+
+        Args:
+            folder (str): Folder that ``name`` is relative to.
+            name (str): Name without ending; may contain folders.
+            hint (str, optional): Full file name that is taken first if it exists and has the
+                same stem.
+
+        Returns:
+            str | None: The path, or None if there is no such image.
+        """
+        parent, stem = osp.split(osp.join(folder, name))
+        names = self._list(parent)
+        if hint and osp.splitext(hint)[0] == stem and hint in names:
+            return osp.join(parent, hint)
+        found = self._images[parent or '.'].get(stem)
+        return osp.join(parent, found) if found is not None else None
+
+
+def list_images(folder: str) -> List[str]:
+    """Paths of all images below ``folder``, sorted, subfolders included."""
+    found = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        found.extend(
+            osp.join(parent, name)
+            for name in sorted(names)
+            if osp.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        )
+    return found
+
+
+def read_image_size(path: str) -> Tuple[int, int]:
+    """Size of an image from its header alone, as the loader will see it.
+
+    OpenCV turns images upright by their EXIF orientation when it decodes them, so the sides are
+    swapped here for the orientations that lie on their side.
+
+    Args:
+        path (str): Image file.
+
+    Returns:
+        tuple[int, int]: Width and height in px.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read as an image.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'{path}: no such image')
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.format in ('JPEG', 'MPO') and (
+                image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            )
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f'{path}: not readable as an image ({osp.getsize(path)} bytes; {error}); '
+            'replace the file or take it off the list'
+        ) from error
+    return (height, width) if sideways else (width, height)
+
+
+def common_suffix_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """Number of equal path components at the end of two split paths."""
+    length = 0
+    for one, other in zip(reversed(first), reversed(second)):
+        if one != other:
+            break
+        length += 1
+    return length

@@ -1,0 +1,141 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Loading images such that a bad file stops the run with its name."""
+
+import os.path as osp
+from typing import Optional
+
+import mmcv
+import mmengine.fileio as fileio
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+
+from smallobj_mm.registry import TRANSFORMS
+
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_PNG_END = b'IEND\xae\x42\x60\x82'
+
+
+def truncation(data: bytes) -> Optional[str]:
+    """Find out from the container whether the end of an image file is missing.
+
+    OpenCV decodes a truncated JPEG without an error and fills the rest with grey.
+
+    Args:
+        data (bytes): Content of the file.
+
+    Returns:
+        str | None: What is missing, None if the file is complete or of an unknown format.
+    """
+    if data[:2] == b'\xff\xd8':
+        return None if _jpeg_ends(data) else 'its JPEG end marker is missing'
+    if data[:8] == _PNG_SIGNATURE:
+        return None if _PNG_END in data else 'its PNG end chunk is missing'
+    declared = 0
+    if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+        declared = int.from_bytes(data[4:8], 'little') + 8
+    elif data[:2] == b'BM':
+        declared = int.from_bytes(data[2:6], 'little')
+    return f'its header declares {declared} bytes' if declared > len(data) else None
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Whether an end marker follows the first scan.
+
+    The segments before it are stepped over, as an embedded thumbnail has an end marker too;
+    within a scan a byte 0xFF is always escaped, so that the marker cannot occur by chance.
+    """
+    position = 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            return False
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        length = int.from_bytes(data[position + 2 : position + 4], 'big')
+        position += 2 + length
+        if marker == 0xDA:
+            return data.find(b'\xff\xd9', position) >= 0
+    return False
+
+
+@TRANSFORMS.register_module()
+class LoadImageStrict(LoadImageFromFile):
+    """Load an image, or stop with one line that names the file and what is wrong with it.
+
+    Required keys: img_path; height and width (px), where present, are compared with the image.
+    Added keys: img (uint8 or float32, shape (H, W, 3) or (H, W)), img_shape, ori_shape.
+
+    Args:
+        to_float32 (bool): Whether to convert the image to float32. Defaults to False.
+        color_type (str): Flag of :func:`mmcv.imfrombytes`. Defaults to 'color'.
+        imdecode_backend (str): Backend of :func:`mmcv.imfrombytes`. Defaults to 'cv2'.
+        backend_args (dict, optional): File backend; None for local files.
+    """
+
+    def __init__(
+        self,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        imdecode_backend: str = 'cv2',
+        backend_args: Optional[dict] = None,
+    ) -> None:
+        super().__init__(
+            to_float32=to_float32,
+            color_type=color_type,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args,
+        )
+
+    def transform(self, results: dict) -> dict:
+        """Load the image.
+
+        Args:
+            results (dict): The sample.
+
+        Returns:
+            dict: The sample with its image.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is empty, truncated or not an image, or the image's size
+                differs from the annotation's.
+        """
+        path = results['img_path']
+        img = self._decode(path)
+        height, width = img.shape[:2]
+        expected = (results.get('width', width), results.get('height', height))
+        if (width, height) != expected:
+            hint = ', turned by its EXIF orientation' if (height, width) == expected else ''
+            raise ValueError(
+                f'{path}: the image is {width}x{height}{hint}, but its annotation says '
+                f'{expected[0]}x{expected[1]}; use the image that was annotated or correct the size'
+            )
+        results['img'] = img.astype('float32') if self.to_float32 else img
+        results['img_shape'] = (height, width)
+        results['ori_shape'] = (height, width)
+        return results
+
+    def _decode(self, path: str) -> np.ndarray:
+        """Read and decode; the errors name the file."""
+        advice = 'replace the file or take it off the list'
+        try:
+            data = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(f'{path}: no such image; {advice}') from None
+        except IsADirectoryError:
+            raise ValueError(f'{path}: a folder, expected an image file; {advice}') from None
+        missing = truncation(data)
+        if missing:
+            raise ValueError(f'{path}: truncated image ({len(data)} bytes, {missing}); {advice}')
+        try:
+            img = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+            detail = ''
+        except Exception as error:  # each backend has its own; all mean an unreadable file
+            img, detail = None, f', {" ".join(str(error).split())[:120]}'
+        if img is None:
+            ending = osp.splitext(path)[1] or 'no ending'
+            raise ValueError(
+                f'{path}: not readable as an image ({len(data)} bytes, {ending}{detail}); {advice}'
+            )
+        return img

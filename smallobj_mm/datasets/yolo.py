@@ -1,0 +1,153 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Folders in YOLO layout: the rail worker set and any other."""
+
+import os.path as osp
+from collections.abc import Mapping
+from typing import Iterable, List, Optional
+
+from smallobj_mm.registry import DATASETS
+
+from .base import SmallObjectDetDataset
+from .files import list_images, read_id_list, read_image_size
+from .parsers.yolo_txt import DataYaml, label_path_of, parse_data_yaml, parse_yolo_txt
+from .records import ImageRecord
+
+
+@DATASETS.register_module()
+class YOLOFolderDataset(SmallObjectDetDataset):
+    """Images with one text file each, ``class cx cy w h`` in fractions of the image.
+
+    Layouts: ``images/SPLIT`` with ``labels/SPLIT``; ``SPLIT/images`` with ``SPLIT/labels``; or a
+    ``data.yaml`` whose split is a folder of images, a text list of images, or several of them.
+    An image without a label file has no objects; if no image has one, that is an error.
+    The default classes are those of the rail worker set.
+
+    Args:
+        split (str): 'train', 'val', 'test', or any other folder name where no YAML is given.
+        ann_file (str): A ``data.yaml``, or empty to use the folders below ``data_root``.
+        metainfo (Mapping, optional): ``classes`` in the order of their index. With a
+            ``data.yaml``, its ``names`` are used, and classes given here must agree with them.
+        data_root (str): Folder of the data set.
+        **kwargs: See :class:`SmallObjectDetDataset`; images are always needed, for their sizes.
+
+    Raises:
+        FileNotFoundError: If the data set, the split or a listed image is missing.
+        ValueError: If files are malformed, or classes given differ from those of the YAML.
+    """
+
+    METAINFO = dict(
+        classes=('vest', 'helmet', 'worker'),
+        palette=[(255, 200, 0), (0, 130, 200), (220, 20, 60)],
+    )
+    TITLE = 'YOLO folders (rail workers)'
+    SOURCE = 'your own annotation export (the rail worker images are not published)'
+    LAYOUTS = (
+        'images/SPLIT/*.jpg with labels/SPLIT/*.txt, SPLIT/images with SPLIT/labels, or a '
+        'data.yaml (names, path, train, val, test) as ann_file'
+    )
+
+    def __init__(
+        self,
+        split: str = 'train',
+        ann_file: str = '',
+        metainfo: Optional[Mapping] = None,
+        data_root: str = '',
+        **kwargs,
+    ) -> None:
+        self.split = split
+        self.data_yaml: Optional[DataYaml] = None
+        yaml_path = osp.join(data_root, ann_file) if ann_file else ''
+        if osp.isfile(yaml_path):
+            self.data_yaml = parse_data_yaml(yaml_path)
+            metainfo = self._merge_classes(metainfo, self.data_yaml.classes, yaml_path)
+        super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root, **kwargs)
+
+    @staticmethod
+    def _merge_classes(metainfo: Optional[Mapping], classes: tuple, yaml_path: str) -> dict:
+        given = tuple((metainfo or {}).get('classes') or classes)
+        if given != classes:
+            raise ValueError(
+                f'{yaml_path}: names is {classes}, but metainfo has the classes {given}; leave the '
+                'classes out of metainfo or make them equal'
+            )
+        return dict(metainfo or {}, classes=classes)
+
+    def _split_images(self) -> List[str]:
+        """Paths of the images of the split, sorted within each folder."""
+        if self.ann_files:
+            return self._yaml_images()
+        root = self.data_root or '.'
+        for folder in (osp.join(root, 'images', self.split), osp.join(root, self.split, 'images')):
+            if osp.isdir(folder):
+                return self._folder_images(folder)
+        raise self.missing(osp.join(root, 'images', self.split))
+
+    @staticmethod
+    def _folder_images(folder: str) -> List[str]:
+        images = list_images(folder)
+        if not images:
+            raise ValueError(f'{folder}: no image in this folder; expected *.jpg, *.png, …')
+        return images
+
+    def _yaml_images(self) -> List[str]:
+        path = self.ann_files[0]
+        if self.data_yaml is None:
+            raise self.missing(path)
+        if self.split not in self.data_yaml.splits:
+            raise ValueError(
+                f'{path}: no split {self.split!r}, found {sorted(self.data_yaml.splits)}'
+            )
+        images: List[str] = []
+        for entry in self.data_yaml.splits[self.split]:
+            found = self._locate(entry)
+            if found is None:
+                raise self.missing(osp.join(self.data_yaml.roots[0], entry))
+            images.extend(self._folder_images(found) if osp.isdir(found) else self._list(found))
+        return images
+
+    def _bases(self) -> List[str]:
+        return [*self.data_yaml.roots, self.data_root or '.']
+
+    def _locate(self, entry: str) -> Optional[str]:
+        """Folder or list of a split, also where exports write '../' too much."""
+        plain = entry
+        while plain.startswith('../'):
+            plain = plain[3:]
+        candidates = [osp.join(base, name) for name in (entry, plain) for base in self._bases()]
+        return next((osp.normpath(path) for path in candidates if osp.exists(path)), None)
+
+    def _list(self, list_file: str) -> List[str]:
+        images = []
+        bases = [osp.dirname(list_file), *self._bases()]
+        for entry in read_id_list(list_file):
+            candidates = [osp.normpath(osp.join(base, entry)) for base in bases]
+            found = next((path for path in candidates if self.files.has(path)), None)
+            if found is None:
+                raise FileNotFoundError(
+                    f'{list_file}: names {entry!r}, which does not exist (looked for '
+                    f'{candidates[0]!r}); add it or take it off the list'
+                )
+            images.append(found)
+        return images
+
+    def iter_records(self) -> Iterable[ImageRecord]:
+        """Yield the images of the split."""
+        images = self._split_images()
+        classes = self._metainfo['classes']
+        root = osp.abspath(self.data_root or '.')
+        labelled = 0
+        for img_path in images:
+            size = read_image_size(img_path)
+            label_path = label_path_of(img_path)
+            objects = []
+            if self.files.has(label_path):
+                labelled += 1
+                objects = parse_yolo_txt(label_path, classes, size)
+            img_id = osp.relpath(osp.abspath(img_path), root)
+            yield ImageRecord(label_path, img_path, img_id, size, objects)
+        if not labelled:
+            raise FileNotFoundError(
+                f'{self.TITLE}: none of the {len(images)} images of split {self.split!r} has a '
+                f'label file (looked for {label_path_of(images[0])!r}, …); layouts understood: '
+                f'{self.LAYOUTS}'
+            )

@@ -1,0 +1,108 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Convert a detection data set to COCO JSON.
+
+    python tools/dataset_converters/to_coco.py voc data/VOCdevkit voc07_test.json \
+        --ann-file VOC2007/ImageSets/Main/test.txt
+    python tools/dataset_converters/to_coco.py yolo data/rail_worker train.json --split train
+    python tools/dataset_converters/to_coco.py bosch data/bstld test.json --ann-file test.yaml
+    python tools/dataset_converters/to_coco.py hituav data/HIT-UAV val.json \
+        --ann-file ImageSets/Main/val.txt
+    python tools/dataset_converters/to_coco.py synthetic data/synthetic_det val.json \
+        --ann-file ImageSets/Main/val.txt
+"""
+
+import argparse
+import sys
+from typing import List, Optional
+
+from smallobj_mm.compat import activate
+
+activate()
+
+from smallobj_mm.datasets import (  # noqa: E402
+    BoschTrafficLightsDataset,
+    HITUAVDataset,
+    SmallObjectVOCDataset,
+    SyntheticSmallObjectDataset,
+    YOLOFolderDataset,
+    dataset_to_coco,
+)
+from smallobj_mm.utils.io import atomic_write_json  # noqa: E402
+
+FORMATS = {
+    'voc': SmallObjectVOCDataset,
+    'yolo': YOLOFolderDataset,
+    'bosch': BoschTrafficLightsDataset,
+    'hituav': HITUAVDataset,
+    'synthetic': SyntheticSmallObjectDataset,
+}
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """Read the command line; each format has the options that it knows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    formats = parser.add_subparsers(dest='format', required=True, metavar='FORMAT')
+    for name, dataset in FORMATS.items():
+        sub = formats.add_parser(name, help=dataset.TITLE, description=dataset.LAYOUTS)
+        sub.add_argument('data_root', metavar='SRC', help='folder of the data set')
+        sub.add_argument('out', metavar='OUT.json', help='COCO file to write')
+        sub.add_argument('--strict', action='store_true', help='stop at the first unusable box')
+        sub.add_argument(
+            '--unknown-labels',
+            choices=('error', 'drop', 'ignore'),
+            default='error',
+            help='what happens to labels outside the classes',
+        )
+        if name == 'yolo':
+            sub.add_argument('--ann-file', default='', help='data.yaml, instead of the folders')
+            sub.add_argument('--split', default='train')
+        else:
+            sub.add_argument('--ann-file', nargs='+', required=True, help='list or label files')
+        if name in ('voc', 'yolo', 'bosch'):
+            sub.add_argument('--classes', nargs='+', help="instead of the data set's own")
+        if name in ('voc', 'hituav'):
+            sub.add_argument(
+                '--difficult',
+                choices=('keep', 'ignore'),
+                default='keep' if name == 'hituav' else 'ignore',
+            )
+        if name in ('voc', 'bosch', 'hituav'):
+            sub.add_argument(
+                '--labels-only',
+                dest='check_images',
+                action='store_false',
+                help='do not look for the images',
+            )
+        if name == 'synthetic':
+            sub.add_argument('--num-images', type=int, default=500)
+            sub.add_argument('--image-size', type=int, default=320, help='px')
+            sub.add_argument('--seed', type=int, default=0)
+            sub.add_argument('--style', choices=('shapes', 'infrared'), default='shapes')
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Convert; returns the exit status."""
+    options = vars(parse_args(argv))
+    dataset_class = FORMATS[options.pop('format')]
+    out = options.pop('out')
+    classes = options.pop('classes', None)
+    if classes:
+        options['metainfo'] = dict(classes=tuple(classes))
+    try:
+        coco = dataset_to_coco(dataset_class(test_mode=True, **options))
+        atomic_write_json(out, coco)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(
+        f'{out}: {len(coco["images"])} images, {len(coco["annotations"])} annotations, '
+        f'{len(coco["categories"])} categories'
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
