@@ -1,0 +1,140 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Fit a config to the machine, and start the processes of a distributed run without CUDA."""
+
+import argparse
+import datetime
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from smallobj_mm.engine.checkpoint import use_safe_loader
+from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+#: Slurm variable -> the variable of PyTorch's launcher that says the same.
+_SLURM = {
+    'SLURM_PROCID': 'RANK',
+    'SLURM_NTASKS': 'WORLD_SIZE',
+    'SLURM_LOCALID': 'LOCAL_RANK',
+    'SLURM_LAUNCH_NODE_IPADDR': 'MASTER_ADDR',
+}
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that training and testing share, named as in mmdet's tools."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and checkpoints (default: work_dirs/CONFIG_NAME)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override those of the config: key=value, nested keys as a.b=value, '
+        'lists as key="[a,b]" or key=a,b, tuples as key="[(a,b),(c,d)]" without white space',
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    # torch.distributed passes the one or the other, depending on its version.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line says about it.
+
+    Args:
+        args: Has config, work_dir, cfg_options, launcher and local_rank.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not os.path.isfile(args.config):
+        raise FileNotFoundError(f'config {args.config}: no such file; give the path of a config')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config after fitting it to the machine.
+
+    Checkpoints are read as plain tensors. Without CUDA, synchronised batch normalisation is
+    switched off with a message and distributed runs use gloo.
+    """
+    use_safe_loader()
+    disable_sync_bn_on_cpu(cfg)
+    if cfg.get('default_scope') == 'mmpretrain':
+        _set_mmpretrain_collate(cfg)
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        _use_gloo(cfg)
+    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+
+
+def _set_mmpretrain_collate(cfg: Config) -> None:
+    """mmpretrain's configs leave it to its tools to say that batches are stacked."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(name) is not None:
+            cfg[name].setdefault('collate_fn', ConfigDict(type='default_collate'))
+
+
+def _use_gloo(cfg: Config) -> None:
+    """Distributed processes on the CPU.
+
+    mmengine selects a CUDA device for each process, whatever the backend, and hands its number
+    to DistributedDataParallel. So the process group is made here (mmengine uses one that is
+    there) and the wrapper is told that there is no device.
+
+    Raises:
+        ValueError: The launcher did not set the variables that PyTorch needs.
+    """
+    if cfg.launcher == 'slurm':
+        for slurm, name in _SLURM.items():
+            if slurm in os.environ:
+                os.environ.setdefault(name, os.environ[slurm])
+        os.environ.setdefault('MASTER_PORT', '29500')
+    elif cfg.launcher == 'mpi':
+        raise ValueError(
+            '--launcher mpi: this machine has no CUDA device and distributed runs on the CPU use '
+            'gloo; expected pytorch or slurm, use tools/dist_train.sh'
+        )
+    missing = [
+        name
+        for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+        if name not in os.environ
+    ]
+    if missing:
+        raise ValueError(
+            f'--launcher {cfg.launcher}: {", ".join(missing)} not set in the environment; start '
+            'the processes with tools/dist_train.sh or tools/slurm_train.sh'
+        )
+    env_cfg = cfg.setdefault('env_cfg', ConfigDict())
+    dist_cfg = env_cfg.setdefault('dist_cfg', ConfigDict())
+    dist_cfg['backend'] = 'gloo'
+    wrapper = cfg.get('model_wrapper_cfg')
+    if wrapper is None:
+        wrapper = cfg.model_wrapper_cfg = ConfigDict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+    if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
+        wrapper['device_ids'] = None
+    if not torch.distributed.is_initialized():
+        timeout = datetime.timedelta(seconds=dist_cfg.get('timeout', 1800))
+        torch.distributed.init_process_group('gloo', timeout=timeout)
+        print_log(
+            f'No CUDA device: {torch.distributed.get_world_size()} processes on the CPU (gloo).',
+            logger='current',
+        )

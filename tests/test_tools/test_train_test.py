@@ -1,0 +1,212 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""tools/train.py and tools/test.py as commands, on a toy task."""
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+import torch
+
+HERE = Path(__file__).resolve().parent
+CONFIG = str(HERE / 'toy_config.py')
+
+
+def run(command: List[object], repo_root: Path, **env: str) -> subprocess.CompletedProcess:
+    """Run a command with the toy task importable."""
+    path = os.pathsep.join([str(HERE), str(repo_root)])
+    # A run of the tests inside a distributed or Slurm job must not look like one of its processes.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(('SLURM_', 'COV_'))}
+    for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'SMALLOBJ_MM_DEBUG'):
+        clean.pop(name, None)
+    env = {**clean, 'PYTHONPATH': path, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **env}
+    return subprocess.run(
+        list(map(str, command)), env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+def train(repo_root: Path, work_dir: Path, *options: object, **env: str):
+    command = [sys.executable, repo_root / 'tools/train.py', CONFIG, '--work-dir', work_dir]
+    return run([*command, *options], repo_root, **env)
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return str(listener.getsockname()[1])
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope='module')
+def trained(repo_root, tmp_path_factory):
+    """The work-dir of a run of two epochs in one process."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    done = train(repo_root, work_dir)
+    assert done.returncode == 0, done.stderr
+    return work_dir, done.stdout + done.stderr
+
+
+def test_training_on_the_cpu_switches_sync_bn_off_with_a_message(trained):
+    work_dir, output = trained
+    assert read(work_dir / 'rank0.json') == dict(world=1, epoch=2, norm='BatchNorm1d')
+    assert read(work_dir / 'val.json') == dict(counted=7, distinct=7)
+    messages = [line for line in output.splitlines() if 'atch normalisation' in line]
+    assert len(messages) == (0 if torch.cuda.is_available() else 1)
+
+
+def test_options(repo_root, tmp_path):
+    """amp, auto-scale-lr and cfg-options reach the config that the run keeps."""
+    options = ['--amp', '--auto-scale-lr', '--cfg-options', 'train_cfg.max_epochs=1']
+    done = train(repo_root, tmp_path, *options, 'model.norm_cfg.type=BN')
+    assert done.returncode == 0, done.stderr
+    kept = (tmp_path / 'toy_config.py').read_text()
+    assert 'AmpOptimWrapper' in kept or 'BFloat16OptimWrapper' in kept
+    assert 'enable=True' in kept and 'max_epochs=1' in kept
+
+
+def test_resume(repo_root, trained, tmp_path):
+    """Two epochs, and one epoch resumed for a second, end with the same weights."""
+    work_dir = tmp_path / 'resumed'
+    first = train(repo_root, work_dir, '--resume', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert first.returncode == 0, first.stderr
+    assert 'no checkpoint in' in first.stdout + first.stderr
+    done = train(repo_root, work_dir, '--resume')
+    assert done.returncode == 0, done.stderr
+    assert read(work_dir / 'rank0.json')['epoch'] == 2
+    other = tmp_path / 'from-path'
+    done = train(repo_root, other, '--resume', work_dir / 'epoch_1.pth')
+    assert done.returncode == 0, done.stderr
+    for folder in (work_dir, other):
+        weights = torch.load(folder / 'rank0.pt', weights_only=True)
+        assert 'Resumed epoch: 1' in next(iter(sorted(folder.glob('*/*.log'))[-1:])).read_text()
+        assert weights['linear.weight'].isfinite().all()
+
+
+def test_missing_data_stop_with_one_line(repo_root, tmp_path):
+    options = ['--cfg-options', 'train_dataloader.dataset.length=0']
+    done = train(repo_root, tmp_path, *options)
+    assert done.returncode == 2
+    assert 'Traceback' not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
+    assert errors == [
+        'error: ToyDataset: no images in data/toy; it comes from nowhere (see the README)'
+    ]
+    assert done.stderr.rstrip().endswith(errors[0])
+    done = train(repo_root, tmp_path, *options, SMALLOBJ_MM_DEBUG='1')
+    assert done.returncode == 1 and 'Traceback' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('command', 'said'),
+    [
+        (['tools/train.py', 'nowhere.py'], 'config nowhere.py: no such file'),
+        (['tools/test.py', CONFIG, 'nowhere.pth', '--work-dir', '{tmp}'], 'nowhere.pth'),
+        (['tools/test.py', CONFIG, 'x.pth', '--out', 'x.json'], 'ends in .pkl'),
+        (['tools/train.py', CONFIG, '--launcher', 'pytorch', '--work-dir', '{tmp}'], 'RANK'),
+    ],
+)
+def test_wrong_arguments_stop_with_one_line(repo_root, tmp_path, command, said):
+    if said == 'RANK' and torch.cuda.is_available():
+        pytest.skip('with CUDA mmengine starts the processes')
+    tool, *rest = (part.replace('{tmp}', str(tmp_path)) for part in command)
+    done = run([sys.executable, repo_root / tool, *rest], repo_root)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith('error: ') and said in last and 'Traceback' not in done.stderr
+
+
+def test_a_checkpoint_with_code_is_refused(repo_root, trained, tmp_path):
+    class Code:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'ran'),)
+
+    torch.save(dict(state_dict={}, code=Code()), tmp_path / 'evil.pth')
+    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, tmp_path / 'evil.pth']
+    done = run([*command, '--work-dir', tmp_path], repo_root)
+    assert done.returncode == 2
+    assert done.stderr.rstrip().splitlines()[-1].startswith('error: ')
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_testing_writes_predictions(repo_root, trained, tmp_path):
+    work_dir, _ = trained
+    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, work_dir / 'epoch_2.pth']
+    out = tmp_path / 'predictions.pkl'
+    done = run([*command, '--work-dir', tmp_path, '--out', out, '--cfg-options',
+                'default_scope=mmpretrain'], repo_root)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / 'test.json') == dict(counted=7, distinct=7)
+    assert [one['index'] for one in pickle.loads(out.read_bytes())] == list(range(7))
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_two_processes_on_the_cpu(repo_root, tmp_path):
+    """Gradients are averaged, each validation image counts once, and sync-BN is off."""
+    work_dir = tmp_path / 'two'
+    command = ['bash', repo_root / 'tools/dist_train.sh', CONFIG, 2, '--work-dir', work_dir]
+    done = run(command, repo_root, PORT=free_port(), CUDA_VISIBLE_DEVICES='')
+    assert done.returncode == 0, done.stderr
+    facts = [read(work_dir / f'rank{rank}.json') for rank in (0, 1)]
+    assert facts == [dict(world=2, epoch=2, norm='BatchNorm1d')] * 2
+    assert read(work_dir / 'val.json') == dict(counted=7, distinct=7)
+    weights = [torch.load(work_dir / f'rank{rank}.pt', weights_only=True) for rank in (0, 1)]
+    for name in ('linear.weight', 'linear.bias', 'norm.weight', 'norm.bias'):
+        assert torch.equal(weights[0][name], weights[1][name])
+    assert not torch.equal(weights[0]['norm.running_mean'], torch.zeros(4))
+    log = (done.stdout + done.stderr)
+    assert log.count('is switched off') == 1
+
+    command = ['bash', repo_root / 'tools/dist_test.sh', CONFIG, work_dir / 'epoch_2.pth', 2]
+    done = run([*command, '--work-dir', tmp_path / 'test'], repo_root, PORT=free_port(),
+               CUDA_VISIBLE_DEVICES='')  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / 'test/test.json') == dict(counted=7, distinct=7)
+
+
+def test_slurm_on_the_cpu(repo_root, tmp_path):
+    """slurm_train.sh with a stand-in for srun that starts the processes of a job."""
+    srun = tmp_path / 'srun'
+    srun.write_text(
+        '#!/usr/bin/env bash\n'
+        'echo "" > "$(dirname "$0")/asked"\n'
+        'while [[ "$1" == -* || "$1" == part ]]; do shift; done\n'
+        'export SLURM_NTASKS=2 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1\n'
+        'for id in 0 1; do SLURM_PROCID=$id SLURM_LOCALID=$id "$@" & done\n'
+        'wait\n'
+    )
+    srun.chmod(0o755)
+    work_dir = tmp_path / 'work'
+    script = repo_root / 'tools/slurm_train.sh'
+    done = run(
+        ['bash', script, 'part', 'job', CONFIG, work_dir, '--cfg-options', 'train_cfg.max_epochs=1'],
+        repo_root,
+        PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}',
+        GPUS='2',
+        GPUS_PER_NODE='0',
+        MASTER_PORT=free_port(),
+        CUDA_VISIBLE_DEVICES='',
+    )
+    assert done.returncode == 0, done.stderr
+    assert read(work_dir / 'rank1.json')['world'] == 2
+    asked = (tmp_path / 'asked').read_text()
+    assert '-p part --job-name=job --ntasks=2' in asked and '--gres' not in asked
+
+
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_scripts_say_how_they_are_used(repo_root, script):
+    done = run(['bash', repo_root / f'tools/{script}.sh'], repo_root)
+    assert done.returncode == 2 and done.stderr.startswith('usage: ')
+
+
+def test_help(repo_root):
+    done = run([sys.executable, repo_root / 'tools/train.py', '-h'], repo_root)
+    assert '--local-rank' in done.stdout
+    assert '--gpus' not in done.stdout  # mim would pass it

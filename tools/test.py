@@ -1,0 +1,181 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Test a checkpoint of any model of a config whose default scope is mmdet, mmseg or mmpretrain."""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import os
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.environment import add_common_arguments, build_runner, load_config
+
+#: Test-time augmentation where the config does not say: as the tools of mmdet and mmpretrain.
+_TTA_MODELS = {
+    'mmdet': dict(
+        type='DetTTAModel',
+        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
+    ),
+    'mmpretrain': dict(type='mmpretrain.AverageClsScoreTTA'),
+}
+_FLIPS = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+_HOOKS = {
+    'mmdet': 'DetVisualizationHook',
+    'mmseg': 'SegVisualizationHook',
+    'mmpretrain': 'VisualizationHook',
+}
+#: Metrics of mmseg with an ``output_dir``.
+_MAP_WRITERS = ('IoUMetric', 'CityscapesMetric')
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
+    )
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument(
+        '--out',
+        help='file for the predictions (.pkl); a folder for the maps of mmseg models',
+    )
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument(
+        '--show-dir',
+        help='folder for painted images, below work-dir/TIMESTAMP unless it is absolute',
+    )
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds between shown images')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def set_visualization(cfg: Config, args: argparse.Namespace, scope: str) -> None:
+    """Paint predictions: switch on the visualization hook of the framework."""
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hook = hooks.setdefault('visualization', ConfigDict(type=_HOOKS[scope]))
+    hook['enable' if scope == 'mmpretrain' else 'draw'] = True
+    if args.show:
+        hook.update(show=True, wait_time=args.wait_time)
+    if args.show_dir is None:
+        return
+    if scope == 'mmdet':
+        hook['test_out_dir'] = args.show_dir
+    elif scope == 'mmpretrain':
+        hook['out_dir'] = args.show_dir
+    else:
+        if cfg.get('visualizer') is None:
+            raise ValueError(
+                '--show-dir: the config has no visualizer; add visualizer='
+                "dict(type='SegLocalVisualizer')"
+            )
+        cfg.visualizer['save_dir'] = args.show_dir
+
+
+def set_tta(cfg: Config, scope: str) -> None:
+    """Wrap the model and its pipeline for test-time augmentation.
+
+    Raises:
+        ValueError: The config says nothing and the framework has no usual augmentation.
+    """
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    if 'tta_model' not in cfg:
+        if scope not in _TTA_MODELS:
+            raise ValueError(
+                f'--tta: the config has no tta_model and {scope} has no usual one; add tta_model '
+                'and tta_pipeline to the config'
+            )
+        cfg.tta_model = ConfigDict(deepcopy(_TTA_MODELS[scope]))
+    if 'tta_pipeline' not in cfg:
+        pack = deepcopy(dataset.pipeline[-1])
+        if scope == 'mmdet':
+            pack['meta_keys'] = (
+                'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+                'flip_direction',
+            )  # fmt: skip
+        cfg.tta_pipeline = [
+            *deepcopy(dataset.pipeline[:-1]),
+            ConfigDict(type='TestTimeAug', transforms=[deepcopy(_FLIPS), [pack]]),
+        ]
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def check_out(out: str, scope: str) -> None:
+    """Refuse a name before the hours of testing, not after them.
+
+    Raises:
+        ValueError: The name does not end in .pkl or .pickle.
+    """
+    if scope != 'mmseg' and not out.endswith(('.pkl', '.pickle')):
+        raise ValueError(f'--out {out}: expected a name that ends in .pkl or .pickle')
+
+
+def set_map_output(cfg: Config, out: str) -> None:
+    """Let the metric of an mmseg config write the predicted maps.
+
+    Raises:
+        ValueError: The config has no metric that can.
+    """
+    evaluators = cfg.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    writers = [one for one in evaluators if one['type'].split('.')[-1] in _MAP_WRITERS]
+    if not writers:
+        raise ValueError(
+            f'--out {out}: the config has none of the metrics that write maps '
+            f'({", ".join(_MAP_WRITERS)}) in test_evaluator'
+        )
+    writers[0]['output_dir'] = out
+    if writers[0]['type'].endswith('CityscapesMetric'):
+        writers[0]['keep_results'] = True
+
+
+def dump_metric(path: Path, scope: str) -> DumpResults:
+    """The metric that writes predictions to a file."""
+    if scope == 'mmdet':
+        from mmdet.evaluation import DumpDetResults
+
+        return DumpDetResults(out_file_path=str(path))
+    return DumpResults(out_file_path=str(path))
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    cfg = load_config(args)
+    scope = cfg.get('default_scope') or 'mmdet'
+    if scope not in _HOOKS:
+        raise ValueError(f'default_scope {scope!r} of the config: expected one of {sorted(_HOOKS)}')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.out is not None:
+        check_out(args.out, scope)
+        if scope == 'mmseg':
+            set_map_output(cfg, args.out)
+    if args.show or args.show_dir:
+        set_visualization(cfg, args, scope)
+    if args.tta:
+        set_tta(cfg, scope)
+    runner = build_runner(cfg)
+    if args.out is None or scope == 'mmseg':
+        runner.test()
+        return
+    out = Path(args.out)
+    part = out.with_name(f'.{out.stem}.part{out.suffix}')  # a killed test leaves no half file
+    runner.test_evaluator.metrics.append(dump_metric(part, scope))
+    runner.test()
+    if is_main_process():
+        os.replace(part, out)
+        runner.logger.info(f'predictions are in {out}')
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()

@@ -1,0 +1,88 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Train any model of a config whose default scope is mmdet, mmseg or mmpretrain."""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
+
+from smallobj_mm.engine.optim.amp import enable_amp
+from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.environment import add_common_arguments, build_runner, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
+    )
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: float16 on CUDA, bfloat16 on the CPU',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by actual / base batch size (auto_scale_lr of the config)',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; without a path (or "auto"): from the last complete one in '
+        'the work-dir, if there is one',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Switch learning rate scaling on.
+
+    Raises:
+        ValueError: The config does not say for which batch size its learning rate is.
+    """
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise ValueError(
+            '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, the number of '
+            'images a step that its learning rate is meant for; add auto_scale_lr='
+            'dict(base_batch_size=...)'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: str) -> None:
+    """Go on from a checkpoint: a path, or 'auto' for the last one in the work-dir."""
+    if resume != 'auto':
+        cfg.resume, cfg.load_from = True, resume
+    elif find_latest_checkpoint(cfg.work_dir) is not None:
+        cfg.resume, cfg.load_from = True, None
+    else:
+        print_log(
+            f'--resume: no checkpoint in {cfg.work_dir} yet, training starts from the beginning',
+            logger='current',
+        )
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        set_auto_scale_lr(cfg)
+    if args.resume is not None:
+        set_resume(cfg, args.resume)
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()
