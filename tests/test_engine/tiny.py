@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """A model and a data set small enough to train in a second, with every source of randomness."""
 
+import itertools
 import random
 from pathlib import Path
 from typing import Any, Optional
@@ -19,6 +20,7 @@ from torch.utils.data import Dataset
 import smallobj_mm.engine  # noqa: F401  registers the hooks
 
 ROOT = Path(__file__).resolve().parents[2]
+_RUN = itertools.count()
 
 
 class TinyModel(BaseModel):
@@ -96,12 +98,12 @@ def build_runner(work_dir: Path, max_epochs: int = 4, num_workers: int = 0, resu
     val = dict(val_dataloader=loader(shuffle=False), val_cfg=recipe.val_cfg,
                val_evaluator=[TinyMetric()]) if validate else {}
     if seed is None:
-        runtime.randomness = dict()
+        runtime.randomness = dict(seed=None)
     return Runner(
         model=model or TinyModel(), work_dir=str(work_dir), train_dataloader=loader(
             num_workers=num_workers), train_cfg=recipe.train_cfg,
         optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler,
         default_hooks=default_hooks, custom_hooks=[*recipe.custom_hooks, *hooks],
         randomness=runtime.randomness, resume=resume, log_level='WARNING',
-        default_scope='mmengine', experiment_name=Path(work_dir).name + str(id(work_dir)),
+        default_scope='mmengine', experiment_name=f'tiny_{next(_RUN)}',
         **val)

@@ -90,7 +90,8 @@ class NaNGuardHook(Hook):
         epoch, iteration, data_batch = self._where
         if iteration % self.interval or bool(torch.isfinite(total).all()):
             return
-        values = ', '.join(f'{name}={float(value):g}' for name, value in terms.items())
+        values = ', '.join(
+            f'{name}={float(torch.as_tensor(value).detach()):g}' for name, value in terms.items())
         raise FloatingPointError(
             f'epoch {epoch}, iteration {iteration}: the loss is not finite ({values}) for the '
             f'images {", ".join(image_names(data_batch))}; the weights are those before this '
