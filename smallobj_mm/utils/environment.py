@@ -74,11 +74,11 @@ def build_runner(cfg: Config) -> Runner:
     switched off with a message and distributed runs use gloo.
     """
     use_safe_loader()
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        _use_gloo(cfg)  # first: from then on only rank 0 logs
     disable_sync_bn_on_cpu(cfg)
     if cfg.get('default_scope') == 'mmpretrain':
         _set_mmpretrain_collate(cfg)
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
-        _use_gloo(cfg)
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
 
 
@@ -119,18 +119,21 @@ def _use_gloo(cfg: Config) -> None:
             f'--launcher {cfg.launcher}: {", ".join(missing)} not set in the environment; start '
             'the processes with tools/dist_train.sh or tools/slurm_train.sh'
         )
-    env_cfg = cfg.setdefault('env_cfg', ConfigDict())
-    dist_cfg = env_cfg.setdefault('dist_cfg', ConfigDict())
-    dist_cfg['backend'] = 'gloo'
-    wrapper = cfg.get('model_wrapper_cfg')
-    if wrapper is None:
-        wrapper = cfg.model_wrapper_cfg = ConfigDict(
-            type='MMDistributedDataParallel',
+    # Assigned whole: a Config copies the dicts that are put into it.
+    env_cfg = ConfigDict(cfg.get('env_cfg') or {})
+    dist_cfg = ConfigDict(env_cfg.get('dist_cfg') or {}, backend='gloo')
+    env_cfg.dist_cfg = dist_cfg
+    cfg.env_cfg = env_cfg
+    wrapper = ConfigDict(
+        cfg.get('model_wrapper_cfg')
+        or dict(
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
-    if wrapper.get('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
-        wrapper['device_ids'] = None
+    )
+    if wrapper.setdefault('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
+        wrapper.device_ids = None
+    cfg.model_wrapper_cfg = wrapper
     if not torch.distributed.is_initialized():
         timeout = datetime.timedelta(seconds=dist_cfg.get('timeout', 1800))
         torch.distributed.init_process_group('gloo', timeout=timeout)

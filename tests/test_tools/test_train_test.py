@@ -73,7 +73,7 @@ def test_options(repo_root, tmp_path):
 
 
 def test_resume(repo_root, trained, tmp_path):
-    """Two epochs, and one epoch resumed for a second, end with the same weights."""
+    """``--resume`` alone starts where there is nothing yet and goes on where there is."""
     work_dir = tmp_path / 'resumed'
     first = train(repo_root, work_dir, '--resume', '--cfg-options', 'train_cfg.max_epochs=1')
     assert first.returncode == 0, first.stderr
@@ -81,13 +81,17 @@ def test_resume(repo_root, trained, tmp_path):
     done = train(repo_root, work_dir, '--resume')
     assert done.returncode == 0, done.stderr
     assert read(work_dir / 'rank0.json')['epoch'] == 2
-    other = tmp_path / 'from-path'
-    done = train(repo_root, other, '--resume', work_dir / 'epoch_1.pth')
+    assert 'resumed epoch: 1' in max(work_dir.glob('*/*.log')).read_text()
+
+
+def test_resume_from_a_path(repo_root, trained, tmp_path):
+    """From the checkpoint of another work-dir."""
+    work_dir, _ = trained
+    done = train(repo_root, tmp_path, '--resume', work_dir / 'epoch_2.pth', '--cfg-options',
+                 'train_cfg.max_epochs=3')  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for folder in (work_dir, other):
-        weights = torch.load(folder / 'rank0.pt', weights_only=True)
-        assert 'Resumed epoch: 1' in next(iter(sorted(folder.glob('*/*.log'))[-1:])).read_text()
-        assert weights['linear.weight'].isfinite().all()
+    assert read(tmp_path / 'rank0.json')['epoch'] == 3
+    assert 'resumed epoch: 2, iter: 8' in max(tmp_path.glob('*/*.log')).read_text()
 
 
 def test_missing_data_stop_with_one_line(repo_root, tmp_path):
@@ -100,8 +104,6 @@ def test_missing_data_stop_with_one_line(repo_root, tmp_path):
         'error: ToyDataset: no images in data/toy; it comes from nowhere (see the README)'
     ]
     assert done.stderr.rstrip().endswith(errors[0])
-    done = train(repo_root, tmp_path, *options, SMALLOBJ_MM_DEBUG='1')
-    assert done.returncode == 1 and 'Traceback' in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,7 @@ def test_two_processes_on_the_cpu(repo_root, tmp_path):
     for name in ('linear.weight', 'linear.bias', 'norm.weight', 'norm.bias'):
         assert torch.equal(weights[0][name], weights[1][name])
     assert not torch.equal(weights[0]['norm.running_mean'], torch.zeros(4))
-    log = (done.stdout + done.stderr)
-    assert log.count('is switched off') == 1
+    assert (done.stdout + done.stderr).count('is switched off') == 1
 
     command = ['bash', repo_root / 'tools/dist_test.sh', CONFIG, work_dir / 'epoch_2.pth', 2]
     done = run([*command, '--work-dir', tmp_path / 'test'], repo_root, PORT=free_port(),
@@ -176,7 +177,7 @@ def test_slurm_on_the_cpu(repo_root, tmp_path):
     srun = tmp_path / 'srun'
     srun.write_text(
         '#!/usr/bin/env bash\n'
-        'echo "" > "$(dirname "$0")/asked"\n'
+        'echo "$@" > "$(dirname "$0")/asked"\n'
         'while [[ "$1" == -* || "$1" == part ]]; do shift; done\n'
         'export SLURM_NTASKS=2 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1\n'
         'for id in 0 1; do SLURM_PROCID=$id SLURM_LOCALID=$id "$@" & done\n'
@@ -186,7 +187,7 @@ def test_slurm_on_the_cpu(repo_root, tmp_path):
     work_dir = tmp_path / 'work'
     script = repo_root / 'tools/slurm_train.sh'
     done = run(
-        ['bash', script, 'part', 'job', CONFIG, work_dir, '--cfg-options', 'train_cfg.max_epochs=1'],
+        ['bash', script, 'part', 'job', CONFIG, work_dir],
         repo_root,
         PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}',
         GPUS='2',
