@@ -230,14 +230,24 @@ class SmallObjectDetDataset(BaseDetDataset):
 
         Returns:
             list[dict]: The images that remain.
+
+        Raises:
+            ValueError: If none remains.
         """
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         filter_empty = self.filter_cfg.get('filter_empty_gt', False)
         min_size = self.filter_cfg.get('min_size', 0)
-        return [
+        kept = [
             info
             for info in self.data_list
             if min(info['width'], info['height']) >= min_size
             and not (filter_empty and all(i['ignore_flag'] for i in info['instances']))
         ]
+        if not kept:
+            raise ValueError(
+                f'{type(self).__name__}: filter_cfg={dict(self.filter_cfg)} leaves none of '
+                f'{len(self.data_list)} images of {self.ann_file or self.data_root!r}; expected at '
+                'least one: relax it'
+            )
+        return kept

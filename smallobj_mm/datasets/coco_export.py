@@ -11,9 +11,10 @@ def dataset_to_coco(dataset: BaseDetDataset) -> dict:
 
     Categories have the ids 1 to n in the order of the classes, images the ids from 1 in the order
     of the data set; file names are relative to ``data_root`` where the images lie below it. Boxes
-    keep their fractions. A region to ignore has ``iscrowd=1`` and ``ignore=1``; one that belongs
-    to no class in particular is written once for every category, as COCO's evaluation looks at
-    one category at a time.
+    keep their fractions. A region to ignore has ``iscrowd=1`` (not the key ``ignore``, at which
+    mmdet's reader leaves the annotation out, region and all); one that belongs to no class in
+    particular is written once for every category, as COCO's evaluation looks at one category at
+    a time.
 
     Args:
         dataset (BaseDetDataset): The data set; its pipeline is not run.
@@ -38,7 +39,6 @@ def dataset_to_coco(dataset: BaseDetDataset) -> dict:
         )
         for instance in info['instances']:
             x1, y1, x2, y2 = (float(value) for value in instance['bbox'])
-            ignored = int(instance['ignore_flag'])
             every = instance.get('any_class', False)
             for label in range(len(classes)) if every else [instance['bbox_label']]:
                 annotations.append(
@@ -48,8 +48,7 @@ def dataset_to_coco(dataset: BaseDetDataset) -> dict:
                         category_id=label + 1,
                         bbox=[x1, y1, x2 - x1, y2 - y1],
                         area=(x2 - x1) * (y2 - y1),
-                        iscrowd=ignored,
-                        ignore=ignored,
+                        iscrowd=int(instance['ignore_flag']),
                     )
                 )
     categories = [dict(id=index + 1, name=name) for index, name in enumerate(classes)]

@@ -1,0 +1,89 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The base configs of the data sets: they parse, agree with each other, and give batches."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+from mmengine.runner import Runner
+
+import smallobj_mm.datasets  # noqa: F401
+
+SIZES = dict(voc=640, bstld=1280, railworker=640, hituav=640, synthetic_det=320)
+
+
+@pytest.fixture
+def load(repo_root):
+    """Function that loads a base config by its name."""
+    return lambda name: Config.fromfile(repo_root / f'configs/_base_/datasets/{name}.py')
+
+
+def raw_data_set(cfg):
+    """Config of the data set inside both mixing ones."""
+    return cfg.train_dataloader.dataset.dataset.dataset
+
+
+@pytest.mark.parametrize('name', sorted(SIZES))
+def test_numbers_of_the_recipe(load, name):
+    cfg = load(name)
+    size = (SIZES[name],) * 2
+    outer, inner = cfg.train_dataloader.dataset, cfg.train_dataloader.dataset.dataset
+    assert [t.type for t in inner.pipeline] == ['RandomMosaic', 'MosaicAffine']
+    assert [t.type for t in outer.pipeline] == [
+        'BetaMixUp', 'MultiplicativeHSV', 'RandomFlip', 'SmallBoxFilter', 'PackDetInputs'
+    ]
+    assert all(tuple(t.img_scale) == size for t in inner.pipeline)
+    assert tuple(cfg.test_pipeline[1].scale) == size
+    assert raw_data_set(cfg).type == cfg.val_dataloader.dataset.type
+    assert raw_data_set(cfg).ann_file != cfg.val_dataloader.dataset.ann_file or name == 'railworker'
+    assert cfg.val_dataloader.dataset.test_mode and not cfg.val_dataloader.drop_last
+    assert cfg.val_evaluator.type == cfg.test_evaluator.type == 'SmallObjectMetric'
+
+
+@pytest.mark.parametrize('name', sorted(set(SIZES) - {'synthetic_det'}))
+def test_missing_data_stop_with_one_line(load, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = load(name)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        for dataset in (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset):
+            with pytest.raises(FileNotFoundError) as error:
+                DATASETS.build(dataset)
+            text = str(error.value)
+            assert '\n' not in text and "data_root='data/" in text
+            assert 'it comes from' in text and 'layouts understood' in text
+
+
+def test_synthetic_batches(load, tmp_path):
+    cfg = load('synthetic_det')
+    for dataset in (raw_data_set(cfg), cfg.val_dataloader.dataset):
+        dataset.data_root = str(tmp_path / 'set')
+        dataset.num_images = 20
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=4, num_workers=0, persistent_workers=False)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        train = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+        val_loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        val = next(iter(val_loader))
+    assert val_loader.dataset.metainfo['classes'] == ('disk', 'square', 'triangle')
+    for batch in (train, val):
+        assert len(batch['inputs']) == 4
+        assert all(img.shape == (3, 320, 320) for img in batch['inputs'])
+    boxes = [sample.gt_instances.bboxes for sample in train['data_samples']]
+    assert sum(len(b) for b in boxes) > 0
+    assert all((b.tensor if hasattr(b, 'tensor') else b).shape[1] == 4 for b in boxes)
+    assert {'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'} <= set(
+        val['data_samples'][0].metainfo_keys()
+    )
+
+
+def test_hituav_batch_carries_regions_to_ignore(load, shared_dir):
+    cfg = load('hituav')
+    dataset = cfg.val_dataloader.dataset
+    dataset.data_root = str(shared_dir / 'data' / 'HIT-UAV')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = DATASETS.build(dataset)
+    assert len(built) == 100
+    index = next(
+        i for i in range(100) if any(x['ignore_flag'] for x in built.get_data_info(i)['instances'])
+    )
+    sample = built[index]['data_samples']
+    assert len(sample.ignored_instances) > 0 and sample.img_shape == (512, 640)
