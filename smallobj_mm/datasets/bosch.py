@@ -57,7 +57,6 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
         self.img_size = tuple(img_size)
         self._by_name: Optional[Dict[str, List[str]]] = None
         super().__init__(ann_file=ann_file, **kwargs)
-        self._by_name = None
 
     def canonical_label(self, label: str) -> str:
         """The state (Yellow, Red, off, Green) of a label, unless other classes were asked for."""
@@ -83,6 +82,7 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
                 seen[img_id] = source
                 img_path = self._find_image(ann_file, written, source)
                 yield ImageRecord(source, img_path, img_id, self.img_size, objects)
+        self._by_name = None  # workers get a copy of the data set
 
     def _find_image(self, ann_file: str, written: str, source: str) -> str:
         root = self.data_root or '.'

@@ -146,7 +146,8 @@ def test_published_labels(shared_dir, logged, name, images, boxes, leave, labels
 
 
 def test_published_labels_merged(shared_dir):
-    dataset = build(shared_dir / 'data' / 'bstld_labels', 'additional_train.yaml', check_images=False)
+    folder = shared_dir / 'data' / 'bstld_labels'
+    dataset = build(folder, 'additional_train.yaml', check_images=False)
     counts = [0] * 4
     for index in range(len(dataset)):
         for instance in dataset.get_data_info(index)['instances']:

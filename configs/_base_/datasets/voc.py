@@ -75,5 +75,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='SmallObjectMetric')
+# a difficult object is ignored for its own class alone, as in the protocol of VOC
+val_evaluator = dict(type='SmallObjectMetric', ignore_regions='class')
 test_evaluator = val_evaluator
