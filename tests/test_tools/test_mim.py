@@ -1,0 +1,59 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""``mim`` on an editable install, with the path of a config."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+CONFIG = HERE / 'toy_config.py'
+
+
+def is_editable() -> bool:
+    """Whether the distribution is installed, from this folder."""
+    try:
+        text = importlib.metadata.distribution('smallobj_mm').read_text('direct_url.json')
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return bool(text) and json.loads(text).get('dir_info', {}).get('editable', False)
+
+
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec('mim') is None, reason='mim (onedl-mim or openmim) not installed'
+    ),
+    pytest.mark.skipif(not is_editable(), reason='smallobj_mm is not installed with pip -e'),
+]
+
+
+def mim(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, '-m', 'mim', *map(str, arguments)],
+        env={**os.environ, 'PYTHONPATH': str(HERE), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_train_and_test(tmp_path):
+    trained, tested = tmp_path / 'trained', tmp_path / 'tested'
+    done = mim('train', 'smallobj_mm', CONFIG, '--gpus', 0, '--work-dir', trained)
+    assert done.returncode == 0, done.stderr
+    checkpoint = trained / 'epoch_2.pth'
+    options = ['--checkpoint', checkpoint, '--work-dir', tested]
+    done = mim('test', 'smallobj_mm', CONFIG, *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tested / 'test.json').read_text()) == dict(counted=7, distinct=7)
+
+
+def test_dot_mim_leads_to_configs_and_tools(repo_root):
+    folder = repo_root / 'smallobj_mm/.mim'
+    for name in ('configs', 'tools', 'model-index.yml'):
+        assert (folder / name).resolve() == repo_root / name
