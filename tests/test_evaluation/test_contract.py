@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
+from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_rank
 from mmengine.registry import init_default_scope
 
 from smallobj_mm.evaluation import SmallObjectMetric
+from smallobj_mm.registry import DATASETS
 
 
 @pytest.mark.parametrize('late', [True, False])
@@ -45,6 +47,31 @@ def test_order_of_resize_and_annotations(evaluation, tmp_path, late):
     else:
         with pytest.raises(ValueError, match='pixels of the resized'):
             evaluation.run([sample])
+
+
+def test_real_ground_truth_finds_itself(evaluation, repo_root, shared_dir):
+    """The shipped pipeline keeps annotations in pixels of the original image."""
+    config = Config.fromfile(repo_root / 'configs' / 'obsdm' / 'obsdm_r18_hituav.py')
+    init_default_scope(config.default_scope)
+    root = f'{shared_dir}/data/HIT-UAV/'
+    dataset = DATASETS.build(dict(config.val_dataloader.dataset, data_root=root, indices=40))
+    samples, regions = [], 0
+    for index in range(len(dataset)):
+        sample = dataset[index]['data_samples'].to_dict()
+        found = {key: value.numpy() for key, value in sample['gt_instances'].items()}
+        regions += len(sample['ignored_instances']['labels'])
+        # Every region gets a detection of each class, none of which may count.
+        extra = sample['ignored_instances']['bboxes'].numpy().reshape(-1, 4)
+        sample['pred_instances'] = dict(
+            bboxes=np.concatenate([found['bboxes'].reshape(-1, 4), *[extra] * 4]),
+            labels=np.concatenate([found['labels'], np.repeat(np.arange(4), len(extra))]),
+            scores=np.linspace(0.1, 0.9, len(found['labels']) + 4 * len(extra)),
+        )
+        samples.append(sample)
+    assert regions > 0
+    result = evaluation.run(samples, classes=dataset.metainfo['classes'])
+    for name in ('AP50_voc', 'AP', 'AP_tiny', 'AP_small', 'AP_medium'):
+        assert result[name] == pytest.approx(1.0), name
 
 
 def _worker(rank, meeting, samples, queue):

@@ -8,6 +8,7 @@ max(|log w - log a|, |log h - log b|) < log(limit), which is what the functions 
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -78,6 +79,18 @@ def _fitness(log_boxes: np.ndarray, log_anchors: np.ndarray, log_limit: float) -
     return (np.exp(-best) * (best < log_limit)).mean(axis=1)
 
 
+def _cluster(log_boxes: np.ndarray, num_anchors: int) -> np.ndarray:
+    """k-means of (n, 2) points, started from different sizes evenly spread by area."""
+    different = np.unique(log_boxes, axis=0)
+    by_area = different[np.argsort(different.sum(axis=1), kind='stable')]
+    start = ((np.arange(num_anchors) + 0.5) / num_anchors * len(by_area)).astype(int)
+    with warnings.catch_warnings():
+        # A cluster that runs empty keeps its centre, which the evolution then moves.
+        warnings.filterwarnings('ignore', message='One of the clusters is empty')
+        centers, _ = kmeans2(log_boxes, by_area[start], iter=50, minit='matrix')
+    return centers.astype(np.float32)
+
+
 def fit_anchors(
     boxes: np.ndarray,
     num_anchors: int,
@@ -101,7 +114,7 @@ def fit_anchors(
         seed: Seed of the sample and of the evolution; equal seeds give equal anchors.
 
     Returns:
-        Array (num_anchors, 2) of whole pixels, by rising area.
+        Array (num_anchors, 2) in pixels, to a tenth, by rising area.
 
     Raises:
         ValueError: If there are fewer different sizes than anchors, or sizes that are not positive.
@@ -117,15 +130,11 @@ def fit_anchors(
     if len(boxes) > MAX_BOXES:
         boxes = boxes[rng.choice(len(boxes), size=MAX_BOXES, replace=False)]
     log_boxes = np.log(boxes).astype(np.float32)
-    by_area = log_boxes[np.argsort(log_boxes.sum(axis=1), kind='stable')]
-    spread = (np.arange(num_anchors) + 0.5) / num_anchors * len(by_area)
-    # Cells of equal numbers of boxes to start from; a cluster may run empty, then its centre stays.
-    parent, _ = kmeans2(by_area, by_area[spread.astype(int)], iter=50, minit='matrix')
-    parent = parent.astype(np.float32)
+    parent = _cluster(log_boxes, num_anchors)
     log_limit = float(np.log(limit))
     fitness = _fitness(log_boxes, parent[None], log_limit)[0]
+    shape = (population, num_anchors, 2)
     for _ in range(generations):
-        shape = (population, num_anchors, 2)
         step = np.exp(rng.uniform(np.log(0.003), np.log(0.3), size=(population, 1, 1)))
         change = rng.normal(size=shape) * step * (rng.random(shape) < 0.5)
         children = parent + change.astype(np.float32)
@@ -133,11 +142,12 @@ def fit_anchors(
         best = int(judged.argmax())
         if judged[best] > fitness:
             parent, fitness = children[best], judged[best]
-    anchors = np.maximum(np.rint(np.exp(parent)), 1).astype(np.int64)
+    # Tenths, since half a pixel is a sixth of an anchor of 3 px.
+    anchors = np.maximum(np.round(np.exp(parent.astype(np.float64)), 1), 0.1)
     return anchors[np.argsort(anchors.prod(axis=1), kind='stable')]
 
 
-def split_over_levels(anchors: np.ndarray, num_levels: int) -> list[list[tuple[int, int]]]:
+def split_over_levels(anchors: np.ndarray, num_levels: int) -> list[list[tuple[float, float]]]:
     """Deal anchors out to the levels of a detector, the smallest to the finest level.
 
     Args:
@@ -156,7 +166,7 @@ def split_over_levels(anchors: np.ndarray, num_levels: int) -> list[list[tuple[i
             'number of levels'
         )
     each = len(anchors) // num_levels
-    pairs = [(int(width), int(height)) for width, height in anchors]
+    pairs = [(float(width), float(height)) for width, height in anchors]
     return [pairs[start : start + each] for start in range(0, len(pairs), each)]
 
 

@@ -1,0 +1,6 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Pictures of samples, drawn so that small objects stay visible."""
+
+from .sample_drawing import class_colours, draw_sample
+
+__all__ = ['class_colours', 'draw_sample']

@@ -1,0 +1,94 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Draw what the network is given: images and boxes after the whole data pipeline."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import smallobj_mm  # isort: skip  (compat before anything imports torchvision or mmcv)
+import cv2
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmengine.utils import ProgressBar
+
+from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.io import atomic_write_bytes
+from smallobj_mm.visualization import draw_sample
+
+WINDOW = f'browse_dataset {smallobj_mm.__version__}'
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train')
+    parser.add_argument('--output-dir', help='folder for the pictures; they are not kept without')
+    parser.add_argument('--ext', choices=['png', 'jpg'], default='png', help='kind of picture')
+    parser.add_argument('--num', type=int, help='number of samples; all if not given')
+    parser.add_argument('--zoom', type=int, default=1, help='enlarge the pictures this many times')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
+    parser.add_argument('--not-show', action='store_true', help='open no window')
+    parser.add_argument('--show-interval', type=float, default=2, help='seconds for each picture')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides key=value')
+    args = parser.parse_args(argv)
+    if args.zoom < 1:
+        parser.error(f'--zoom is {args.zoom}, expected 1 or more')
+    if args.num is not None and args.num < 1:
+        parser.error(f'--num is {args.num}, expected 1 or more')
+    has_display = sys.platform != 'linux' or os.environ.get('DISPLAY')
+    args.show = not args.not_show and bool(has_display)
+    if not args.show and args.output_dir is None:
+        parser.error('no window is opened: --output-dir FOLDER is needed')
+    return args
+
+
+def picture(item, classes, zoom):
+    """The picture of one packed sample, (h, w, 3) uint8 BGR."""
+    sample = item['data_samples']
+    boxes = [
+        np.asarray(getattr(part.bboxes, 'tensor', part.bboxes)).reshape(-1, 4)
+        if 'bboxes' in part
+        else np.zeros((0, 4))
+        for part in (sample.gt_instances, sample.get('ignored_instances', {}))
+    ]
+    labels = np.asarray(sample.gt_instances.get('labels', np.zeros(0))).astype(int)
+    img = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
+    return draw_sample(img, boxes[0], labels, boxes[1], classes, zoom)
+
+
+def main(argv=None):
+    """Draw the samples of a config's data set."""
+    args = parse_args(argv)
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    loader = cfg.get(f'{args.split}_dataloader')
+    if loader is None:
+        sys.exit(f'{args.config}: has no {args.split}_dataloader: try another --split')
+    dataset = DATASETS.build(loader.dataset)
+    np.random.seed(args.seed)
+    number = min(args.num or len(dataset), len(dataset))
+    progress = ProgressBar(number, file=sys.stdout)
+    for index in range(number):
+        item = dataset[index]
+        drawn = picture(item, dataset.metainfo['classes'], args.zoom)
+        if args.output_dir:
+            stem = Path(item['data_samples'].get('img_path', 'sample')).stem
+            encoded = cv2.imencode(f'.{args.ext}', drawn)[1].tobytes()
+            atomic_write_bytes(Path(args.output_dir) / f'{index:06d}_{stem}.{args.ext}', encoded)
+        if args.show:
+            cv2.imshow(WINDOW, drawn)
+            if cv2.waitKey(max(int(1000 * args.show_interval), 1)) in (27, ord('q')):
+                break
+        progress.update()
+    print()
+    if args.output_dir:
+        print(f'pictures of the {args.split} split are in {args.output_dir}')
+
+
+if __name__ == '__main__':
+    main()
