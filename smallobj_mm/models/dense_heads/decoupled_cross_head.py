@@ -9,7 +9,6 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import get_box_tensor
-from mmengine.dist import get_world_size
 from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn import functional
@@ -29,8 +28,9 @@ class DecoupledCrossHead(BaseDenseHead):
     Losses, each a sum over levels of a mean over the level: box 1 - CIoU of the matched
     predictions; objectness BCE of all predictions, the target being the matched CIoU clamped at
     0, else 0; class BCE of the matched predictions. They are multiplied by the number of images
-    in the whole batch, as in the authors' program: the learning rate is that of a sum over
-    images and needs no scaling with the batch size.
+    in the batch, as in the authors' program: the learning rate is that of a sum over images and
+    needs no scaling with the batch size. ``SumOptimWrapper`` sums over processes and
+    accumulated batches likewise.
 
     Args:
         num_classes: Number of classes.
@@ -172,9 +172,7 @@ class DecoupledCrossHead(BaseDenseHead):
             terms['loss_bbox'] += self.box_gain * box_loss
             terms['loss_obj'] += self.obj_gain * self.obj_level_weights[level] * obj_loss
             terms['loss_cls'] += self.cls_gain * cls_loss
-        # Gradients are averaged over processes, hence the number of these.
-        images = num_images * get_world_size()
-        return {name: term * images for name, term in terms.items()}
+        return {name: term * num_images for name, term in terms.items()}
 
     @staticmethod
     def _objectness_loss(

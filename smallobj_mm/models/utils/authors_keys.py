@@ -46,7 +46,8 @@ _OBSDM_LAYERS = {
     '54': 'neck.down_16.conv',
 }
 #: First layer of each ELAN block: two 1x1, the chain of four, and (two later) the last 1x1.
-for _first, _name in ((12, 'top_down_16'), (28, 'top_down_8'), (43, 'bottom_up_16'), (56, 'bottom_up_32')):
+_ELAN_BLOCKS = {12: 'top_down_16', 28: 'top_down_8', 43: 'bottom_up_16', 56: 'bottom_up_32'}
+for _first, _name in _ELAN_BLOCKS.items():
     _OBSDM_LAYERS[f'{_first}'] = f'neck.{_name}.first'
     _OBSDM_LAYERS[f'{_first + 1}'] = f'neck.{_name}.second'
     for _i in range(4):
@@ -99,3 +100,58 @@ def rename_obsdm(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], l
             )
         renamed[_OBSDM_LAYERS[head] + name[len(head) :]] = tensor
     return renamed, dropped
+
+
+def convert_obsdm(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], dict, list[str]]:
+    """A checkpoint of ours from one of the authors' OBSDM.
+
+    Args:
+        checkpoint: What the file holds: the state dict, or a dict with it under ``state_dict``
+            or ``model``.
+        source: Name of the file, for messages.
+
+    Returns:
+        The state dict, the metadata (``num_classes``, ``source``), and lines for the user: the
+        number of classes, what was dropped, anchors that differ from the published ones.
+
+    Raises:
+        ValueError: If names are unknown or missing.
+    """
+    tensors = unwrap(checkpoint, source)
+    renamed, dropped = rename_obsdm(tensors)
+    predictor = renamed.get('bbox_head.head_module.branch.0.1.conv.weight')
+    if predictor is None or 'backbone.conv1.weight' not in renamed:
+        raise ValueError(
+            f'{source}: found {len(tensors)} tensors without the first or the last layer, '
+            'expected a whole OBSDM model; convert the whole checkpoint'
+        )
+    num_anchors = 3
+    num_classes = predictor.shape[0] // num_anchors - 5
+    lines = [f'{source}: {num_classes} classes']
+    if dropped:
+        lines.append(f'dropped, never used by the model: {", ".join(dropped)}')
+    grid = next((t for k, t in tensors.items() if k.endswith('anchor_grid')), None)
+    if grid is not None:
+        sizes = grid.reshape(-1, num_anchors, 2).tolist()
+        lines.append(f'anchors (px) for prior_generator.base_sizes: {sizes}')
+    # mmengine's own converters mark their files in this way.
+    meta = {'num_classes': num_classes, 'source': 'authors_to_mm obsdm'}
+    return renamed, meta, lines
+
+
+def unwrap(checkpoint: Mapping, source: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint that may be nested under ``state_dict`` or ``model``.
+
+    Raises:
+        ValueError: If there are no tensors.
+    """
+    for key in ('state_dict', 'model'):
+        if isinstance(checkpoint.get(key), Mapping):
+            checkpoint = checkpoint[key]
+    tensors = {k: v for k, v in checkpoint.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise ValueError(
+            f'{source}: found no tensors, expected a state dict, plain or under state_dict or '
+            'model; a pickled model must be saved again as its state_dict()'
+        )
+    return tensors

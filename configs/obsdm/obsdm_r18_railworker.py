@@ -1,0 +1,43 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# OBSDM on rail workers (vest, helmet, worker), or any data set in YOLO folders, at 640 px.
+# Another data set: change data_root and classes; classes=None reads the names of a data.yaml.
+
+_base_ = [
+    '../_base_/models/obsdm_r18.py',
+    '../_base_/datasets/railworker.py',
+    '../_base_/schedules/obsdm_300e.py',
+    '../_base_/runtime/default_runtime_det.py',
+]
+
+# -------- changed often --------
+data_root = 'data/rail_worker/'
+classes = ('vest', 'helmet', 'worker')
+batch_size = 8  # images per GPU; the recipe has 8 GPUs, 64 images in all
+num_workers = 4  # loader processes per GPU
+max_epochs = 300
+pretrained = None  # self-supervised checkpoint of the backbone, .pth or .safetensors
+
+# -------- changed sometimes --------
+val_interval = 10  # epochs
+accumulative_counts = 1  # batches to a step; batch_size x GPUs x this = 64 keeps the recipe
+
+# -------- never changed: where the values above go --------
+metainfo = dict(classes=classes)
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=num_workers,
+    dataset=dict(dataset=dict(dataset=dict(data_root=data_root, metainfo=metainfo))),
+)
+val_dataloader = dict(
+    num_workers=1,
+    num_workers=num_workers, dataset=dict(data_root=data_root, metainfo=metainfo)
+)
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
+optim_wrapper = dict(accumulative_counts=accumulative_counts)
+model = dict(
+    backbone=dict(
+        init_cfg=dict(type='SSLPretrained', checkpoint=pretrained) if pretrained else None
+    ),
+    bbox_head=dict(num_classes=len(classes)),
+)

@@ -1,0 +1,38 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Golden values of the authors' own programs."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(scope='session')
+def golden_dir(shared_dir: Path) -> Path:
+    """Folder of the golden values."""
+    return shared_dir / 'golden'
+
+
+@pytest.fixture(scope='session')
+def golden(golden_dir: Path):
+    """Reads ``NAME.npz`` as tensors (strings stay arrays)."""
+
+    def read(name: str) -> dict:
+        arrays = np.load(golden_dir / f'{name}.npz')
+        return {
+            k: torch.from_numpy(arrays[k]) if arrays[k].dtype.kind in 'iuf' else arrays[k]
+            for k in arrays
+        }
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def authors_state_dict(golden_dir: Path):
+    """Makes the authors-style state dict of a golden model."""
+    spec = importlib.util.spec_from_file_location('values', golden_dir / 'reference_values.py')
+    values = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(values)
+    return lambda model: values.reference_state_dict(str(golden_dir / f'{model}_authors_keys.json'))

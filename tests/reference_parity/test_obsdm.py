@@ -1,0 +1,159 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The published OBSDM model, number by number."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmengine.structures import InstanceData
+
+from smallobj_mm.models.utils import switch_to_deploy
+from smallobj_mm.models.utils.authors_keys import rename_obsdm
+
+CONFIG = 'configs/obsdm/obsdm_r18_voc_authors.py'
+
+
+@pytest.fixture(scope='module')
+def converted(tmp_path_factory, repo_root, authors_state_dict):
+    """Path of the checkpoint that the converter made, and what it printed."""
+    folder = tmp_path_factory.mktemp('obsdm')
+    torch.save(authors_state_dict('obsdm'), folder / 'authors.pth')
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(repo_root / 'tools/model_converters/authors_to_mm.py'),
+            'obsdm',
+            str(folder / 'authors.pth'),
+            str(folder / 'ours.pth'),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return folder / 'ours.pth', done.stdout
+
+
+@pytest.fixture
+def model(repo_root, converted):
+    """The published model with the golden weights, in evaluation mode."""
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(repo_root / CONFIG).model
+    cfg.bbox_head.num_classes = 3
+    model = MODELS.build(cfg)
+    load_checkpoint(model, str(converted[0]), strict=True)
+    return model.eval()
+
+
+def rows(raw):
+    """(N, A * C, H, W) -> (N, A, H, W, C)."""
+    return raw.unflatten(1, (3, -1)).movedim(2, -1)
+
+
+def test_converter_reads_the_classes(converted):
+    assert '3 classes' in converted[1]
+
+
+@pytest.mark.parametrize('deployed', [False, True])
+@torch.no_grad()
+def test_raw_maps(model, golden, deployed):
+    values = golden('obsdm')
+    if deployed:
+        switch_to_deploy(model)
+    for image in range(2):
+        outs = model(values['image'][image : image + 1], mode='tensor')
+        assert isinstance(outs, tuple)
+        for level, out in enumerate(outs):
+            torch.testing.assert_close(
+                rows(out)[0], values[f'raw_p{level + 3}'][image], atol=1e-4, rtol=0
+            )
+
+
+@torch.no_grad()
+def test_decoded(model, golden):
+    values = golden('obsdm')
+    for image in range(2):
+        outs = model(values['image'][image : image + 1], mode='tensor')
+        boxes, scores = model.bbox_head.decode_maps(outs)
+        size = boxes[..., 2:] - boxes[..., :2]
+        ours = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, size, scores], dim=-1)[0]
+        # Ours run over rows, columns, anchors; the authors' over anchors, rows, columns.
+        cells = [o.shape[-2] * o.shape[-1] for o in outs]
+        ours = torch.cat(
+            [
+                part.unflatten(0, (-1, 3)).transpose(0, 1).flatten(0, 1)
+                for part in ours.split([3 * n for n in cells])
+            ]
+        )
+        torch.testing.assert_close(ours, values['decoded'][image], atol=1e-3, rtol=0)
+
+
+def test_training_step(model, golden):
+    """Raw maps, losses, and the norm of every gradient."""
+    values = golden('obsdm')
+    model.train()
+    block = model.neck.bottom_up_16.fuse
+    seen = {}
+    block.reduce.register_forward_hook(lambda _, __, out: seen.update(x=out))
+    block.norm.register_forward_pre_hook(
+        lambda _, args: (args[0].retain_grad(), seen.update(y=args[0]))[0]
+    )
+    outs = model(values['image'], mode='tensor')
+    for level, out in enumerate(outs):
+        torch.testing.assert_close(
+            rows(out), values[f'train_raw_p{level + 3}'], atol=1e-4, rtol=0
+        )
+
+    height, width = values['image'].shape[-2:]
+    targets = []
+    for image in range(2):
+        of_image = values['targets'][values['targets'][:, 0] == image]
+        boxes = of_image[:, 2:] * torch.tensor([width, height] * 2)
+        corners = torch.cat(
+            [boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], dim=1
+        )
+        targets.append(InstanceData(bboxes=corners, labels=of_image[:, 1].long()))
+    losses = model.bbox_head.loss_by_feat(outs, targets)
+    ours = torch.stack([losses['loss_bbox'], losses['loss_obj'], losses['loss_cls']])
+    total = ours.sum()
+    torch.testing.assert_close(ours / 2, values['loss_box_obj_cls'], rtol=1e-4, atol=0)
+    torch.testing.assert_close(total[None], values['loss_total'], rtol=1e-4, atol=0)
+
+    total.backward()
+    parameters = dict(model.named_parameters())
+    # The authors keep the factors of both halves in two diagonal matrices that each forward
+    # pass overwrites. They are no parameters of ours; their gradients follow from the maps.
+    grad, x = seen['y'].grad[:, :512], seen['x'].detach()
+    matrices = [torch.einsum('nohw,nihw->oi', half, x) for half in grad.split(256, dim=1)]
+    matrices = dict(zip(('fc1', 'fc2'), matrices))
+    checked = 0
+    for key, norm in zip(values['grad_norm_keys'], values['grad_norms']):
+        names, dropped = rename_obsdm({str(key): torch.zeros(1)})
+        ours = matrices[key.split('.')[-2]] if dropped else parameters[next(iter(names))].grad
+        assert ours.norm().item() == pytest.approx(norm.item(), rel=1e-3), key
+        checked += 1
+    assert checked == 262
+
+
+def test_converter_refuses_unknown_names(tmp_path, repo_root, authors_state_dict):
+    state_dict = authors_state_dict('obsdm')
+    state_dict['model.99.conv.weight'] = torch.zeros(1)
+    torch.save(state_dict, tmp_path / 'authors.pth')
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(repo_root / 'tools/model_converters/authors_to_mm.py'),
+            'obsdm',
+            str(tmp_path / 'authors.pth'),
+            str(tmp_path / 'ours.pth'),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert 'model.99.conv.weight: unknown name' in done.stderr
+    assert not (tmp_path / 'ours.pth').exists()

@@ -1,0 +1,44 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+#!/usr/bin/env python
+"""Checkpoints of the authors' programs as checkpoints of this package."""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import io
+
+import torch
+
+from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.models.utils.authors_keys import convert_obsdm
+from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.io import atomic_write_bytes
+
+#: Model -> function from the authors' checkpoint to (state dict, metadata, lines to print).
+CONVERTERS = {'obsdm': convert_obsdm}
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('model', choices=sorted(CONVERTERS), help='which of the systems')
+    parser.add_argument('src', help="the authors' checkpoint: a state dict, plain or nested")
+    parser.add_argument('dst', help='the checkpoint to write, .pth')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert."""
+    args = parse_args()
+    with errors_in_one_line():
+        state_dict, meta, lines = CONVERTERS[args.model](load_plain(args.src), args.src)
+        buffer = io.BytesIO()
+        torch.save({'meta': meta, 'state_dict': state_dict}, buffer)
+        atomic_write_bytes(args.dst, buffer.getvalue())
+        for line in lines:
+            print(line)
+        print(f'{args.dst}: {len(state_dict)} tensors written')
+
+
+if __name__ == '__main__':
+    main()
