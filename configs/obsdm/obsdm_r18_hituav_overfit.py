@@ -16,6 +16,7 @@ max_epochs = 40
 
 # -------- changed sometimes --------
 batch_size = 4  # images
+lr = 0.06  # few and small steps: larger than the recipe's
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
     [(15, 26), (22, 29), (40, 26)],
@@ -36,4 +37,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=10)
+optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(bbox_head=dict(num_classes=4, prior_generator=dict(base_sizes=base_sizes)))

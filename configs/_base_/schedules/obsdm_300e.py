@@ -58,5 +58,4 @@ custom_hooks = [
     ),
 ]
 
-# Off: gradients are sums over images, so the rate does not depend on the batch size.
-auto_scale_lr = dict(enable=False, base_batch_size=64)
+# No auto_scale_lr: gradients are sums over images, so the rate does not depend on the batch size.

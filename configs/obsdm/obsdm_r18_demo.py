@@ -1,0 +1,37 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# The demo: a small OBSDM learns synthetic small objects on two CPU cores within minutes.
+# The data is made below data/synthetic_det at first use.
+
+_base_ = [
+    '../_base_/models/obsdm_r18.py',
+    '../_base_/datasets/synthetic_det.py',
+    '../_base_/schedules/obsdm_300e.py',
+    '../_base_/runtime/default_runtime_det.py',
+]
+
+# -------- changed often --------
+max_epochs = 12
+batch_size = 8  # images
+
+# -------- changed sometimes --------
+lr = 0.02  # few steps: larger than the recipe's
+widen_factor = 0.25  # of the neck and the head; 1.0 is the full model
+channels = [32, 64, 128]  # of the neck's levels: 128, 256, 512 times widen_factor
+base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
+    [(8, 8), (12, 12), (16, 16)],
+    [(20, 20), (25, 25), (30, 30)],
+    [(35, 35), (42, 42), (60, 60)],
+]
+
+# -------- never changed: where the values above go --------
+train_dataloader = dict(batch_size=batch_size)
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+model = dict(
+    neck=dict(widen_factor=widen_factor),
+    bbox_head=dict(
+        num_classes=3,
+        head_module=dict(in_channels=channels),
+        prior_generator=dict(base_sizes=base_sizes),
+    ),
+)
