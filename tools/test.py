@@ -95,15 +95,18 @@ def set_tta(cfg: Config, scope: str) -> None:
             )
         cfg.tta_model = ConfigDict(deepcopy(_TTA_MODELS[scope]))
     if 'tta_pipeline' not in cfg:
-        pack = deepcopy(dataset.pipeline[-1])
+        *steps, pack = deepcopy(dataset.pipeline)
         if scope == 'mmdet':
             pack['meta_keys'] = (
                 'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
                 'flip_direction',
             )  # fmt: skip
+        # After the flips: the metric wants the true boxes as they are in the original image.
+        truth = [step for step in steps if step['type'].endswith('LoadAnnotations')]
+        branches = [deepcopy(_FLIPS), *([step] for step in truth), [pack]]
         cfg.tta_pipeline = [
-            *deepcopy(dataset.pipeline[:-1]),
-            ConfigDict(type='TestTimeAug', transforms=[deepcopy(_FLIPS), [pack]]),
+            *(step for step in steps if step not in truth),
+            ConfigDict(type='TestTimeAug', transforms=branches),
         ]
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     dataset.pipeline = cfg.tta_pipeline

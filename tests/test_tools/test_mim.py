@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / 'toy_config.py'
@@ -42,15 +43,19 @@ def mim(*arguments: object) -> subprocess.CompletedProcess:
     )
 
 
-def test_train_and_test(tmp_path):
-    trained, tested = tmp_path / 'trained', tmp_path / 'tested'
-    done = mim('train', 'smallobj_mm', CONFIG, '--gpus', 0, '--work-dir', trained)
+def test_a_config_path_and_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+    import toy_task
+
+    model = toy_task.ToyModel(norm_cfg=dict(type='BN'))
+    checkpoint = tmp_path / 'toy.pth'
+    torch.save(dict(meta={}, state_dict=model.state_dict()), checkpoint)
+    done = mim(
+        'test', 'smallobj_mm', CONFIG, '--checkpoint', checkpoint, '--work-dir', tmp_path / 'work'
+    )
     assert done.returncode == 0, done.stderr
-    checkpoint = trained / 'epoch_2.pth'
-    options = ['--checkpoint', checkpoint, '--work-dir', tested]
-    done = mim('test', 'smallobj_mm', CONFIG, *options)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tested / 'test.json').read_text()) == dict(counted=7, distinct=7)
+    metrics = json.loads((tmp_path / 'work/test.json').read_text())
+    assert metrics == {'count/counted': 7, 'count/distinct': 7}
 
 
 def test_dot_mim_leads_to_configs_and_tools(repo_root):

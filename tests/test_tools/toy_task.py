@@ -57,10 +57,14 @@ class ToyModel(BaseModel):
 
 @METRICS.register_module()
 class CountMetric(BaseMetric):
-    """Which images were evaluated."""
+    """Which images were evaluated, by a field that numbers them."""
+
+    def __init__(self, field: str = 'index', prefix: str = 'count') -> None:
+        super().__init__(prefix=prefix)
+        self.field = field
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        self.results.extend(sample['index'] for sample in data_samples)
+        self.results.extend(sample[self.field] for sample in data_samples)
 
     def compute_metrics(self, results: list) -> Dict[str, int]:
         return dict(counted=len(results), distinct=len(set(results)))
@@ -74,7 +78,8 @@ class WitnessHook(Hook):
         model = getattr(runner.model, 'module', runner.model)
         folder = Path(runner.work_dir)
         torch.save(model.state_dict(), folder / f'rank{get_rank()}.pt')
-        facts = dict(world=get_world_size(), epoch=runner.epoch, norm=type(model.norm).__name__)
+        synchronised = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+        facts = dict(world=get_world_size(), epoch=runner.epoch, sync_bn=synchronised)
         (folder / f'rank{get_rank()}.json').write_text(json.dumps(facts))
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
