@@ -29,7 +29,6 @@ train_dataloader = dict(
     dataset=dict(dataset=dict(dataset=dict(data_root=data_root, metainfo=metainfo))),
 )
 val_dataloader = dict(
-    num_workers=1,
     num_workers=num_workers, dataset=dict(data_root=data_root, metainfo=metainfo)
 )
 test_dataloader = val_dataloader

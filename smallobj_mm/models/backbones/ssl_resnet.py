@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from mmdet.models.backbones import ResNet
 
 from smallobj_mm.models.layers.types import ConfigType
@@ -55,6 +54,3 @@ class SSLResNet18(ResNet):
             zero_init_residual=False,
             init_cfg=init_cfg,
         )
-        # Maps keep the layout of the weights they pass: several times faster on CPUs, and what
-        # tensor cores want.
-        self.to(memory_format=torch.channels_last)

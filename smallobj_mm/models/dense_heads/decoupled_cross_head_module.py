@@ -72,9 +72,6 @@ class DecoupledCrossHeadModule(BaseModule):
             self.class_branch = branch(num_classes * num_anchors, 1)
         else:
             self.branch = branch((5 + num_classes) * num_anchors, 2)
-        # Maps keep the layout of the weights they pass: several times faster on CPUs, and what
-        # tensor cores want.
-        self.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def init_weights(self) -> None:

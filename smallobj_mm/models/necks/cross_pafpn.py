@@ -118,9 +118,6 @@ class CrossPAFPN(BaseModule):
             self._build_stride4(widths)
         self._build_bottom_up(widths, decoupling, decoupling_stats)
         self._build_outputs(widths[-num_ins:], out_channels, num_outs)
-        # Maps keep the layout of the weights they pass: several times faster on CPUs, and what
-        # tensor cores want.
-        self.to(memory_format=torch.channels_last)
 
     def _conv(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1):
         return ConvModule(

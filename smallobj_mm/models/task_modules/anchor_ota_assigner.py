@@ -134,13 +134,21 @@ class AnchorOTAAssigner:
         targets_of = torch.bincount(image, minlength=num_images).tolist()
         candidates_of = torch.bincount(candidate_image, minlength=num_images).tolist()
         matched, matched_target = [], []
+        # Two work areas for all images: fresh pages would cost more than the arithmetic.
+        pairs = max(t * c for t, c in zip(targets_of, candidates_of))
+        space = candidate_bboxes.new_empty((2, pairs))
         first_target = first_candidate = 0
         for num_targets, num_candidates in zip(targets_of, candidates_of):
             if num_targets and num_candidates:
                 t = slice(first_target, first_target + num_targets)
                 c = slice(first_candidate, first_candidate + num_candidates)
+                area = space[:, : num_targets * num_candidates]
                 candidate, target = self._match(
-                    labels[t], bboxes[t], candidate_bboxes[c], candidate_scores[c]
+                    labels[t],
+                    bboxes[t],
+                    candidate_bboxes[c],
+                    candidate_scores[c],
+                    area.view(2, num_targets, num_candidates),
                 )
                 matched.append(candidate + first_candidate)
                 matched_target.append(target + first_target)
@@ -151,34 +159,52 @@ class AnchorOTAAssigner:
         return torch.cat(matched), torch.cat(matched_target)
 
     def _match(
-        self, labels: Tensor, bboxes: Tensor, candidate_bboxes: Tensor, scores: Tensor
+        self,
+        labels: Tensor,
+        bboxes: Tensor,
+        candidate_bboxes: Tensor,
+        scores: Tensor,
+        space: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """:meth:`assign` for the targets and candidates of one image."""
-        iou = self._pairwise_iou(bboxes, candidate_bboxes)
+        """:meth:`assign` for one image; ``space`` (2, targets, candidates) is overwritten."""
+        iou = self._pairwise_iou(bboxes, candidate_bboxes, space)
         top = iou.topk(min(self.topk, iou.shape[1]), dim=1).values
         k = top.sum(dim=1).int().clamp(min=1)
 
+        # exp(-cost / iou_weight) in place of the cost: the same order without a logarithm for
+        # each pair. Each class starts from its cheapest candidate, so that none underflows.
         negative = torch.log1p(-scores)  # (n, classes)
         class_cost = negative - torch.log(scores) - negative.sum(dim=1, keepdim=True)
-        cost = iou.add_(1e-8).log_().mul_(-self.iou_weight)
-        cost += class_cost.t()[labels]
+        excess = class_cost - class_cost.amin(dim=0)
+        class_worth = (excess / -self.iou_weight).exp().t().contiguous()
+        worth = torch.index_select(class_worth, 0, labels, out=space[1])
+        worth *= iou.add_(1e-8)
 
-        cheapest = cost.topk(int(k.max()), dim=1, largest=False).indices
-        taken = torch.arange(cheapest.shape[1], device=k.device) < k[:, None]
+        best = worth.topk(int(k.max()), dim=1).indices
+        taken = torch.arange(best.shape[1], device=k.device) < k[:, None]
         target, rank = taken.nonzero(as_tuple=True)
-        candidate = cheapest[target, rank]
-        claims = torch.bincount(candidate, minlength=cost.shape[1])
+        candidate = best[target, rank]
+        claims = torch.bincount(candidate, minlength=worth.shape[1])
         owner = torch.zeros_like(claims).index_put_((candidate,), target)
         contested = (claims > 1).nonzero().squeeze(1)
-        owner[contested] = cost[:, contested].argmin(dim=0)
+        # Between targets of different classes only the cost itself compares.
+        cost = class_cost[contested][:, labels].t() - self.iou_weight * iou[:, contested].log()
+        owner[contested] = cost.argmin(dim=0)
         candidate = claims.nonzero().squeeze(1)
         return candidate, owner[candidate]
 
     @staticmethod
-    def _pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-        """IoU ``(len(a), len(b))``; like mmdet's ``bbox_overlaps`` with few temporaries."""
+    def _pairwise_iou(a: Tensor, b: Tensor, space: Tensor) -> Tensor:
+        """IoU ``(len(a), len(b))``, in the first part of ``space`` (2, len(a), len(b))."""
         (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.t()[..., None], b.t()
-        inter = (torch.minimum(ax2, bx2).sub_(torch.maximum(ax1, bx1))).clamp_(min=0)
-        inter *= (torch.minimum(ay2, by2).sub_(torch.maximum(ay1, by1))).clamp_(min=0)
-        union = ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1)).sub_(inter)
-        return inter.div_(union)
+        inter, other = space
+        torch.minimum(ax2, bx2, out=inter)
+        inter -= torch.maximum(ax1, bx1, out=other)
+        inter.clamp_(min=0)
+        # The height may stay negative: the product is then no more than 0.
+        height = torch.minimum(ay2, by2, out=other) - torch.maximum(ay1, by1)
+        inter *= height
+        inter.clamp_(min=0)
+        area = (bx2 - bx1) * (by2 - by1)
+        torch.add((ax2 - ax1) * (ay2 - ay1), area, out=other).sub_(inter)
+        return inter.div_(other)

@@ -1,0 +1,105 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+#!/usr/bin/env python
+"""Speed of a config's model, plain and deployed, against a matrix product of the same run."""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import copy
+import sys
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
+
+from smallobj_mm.engine.checkpoint import use_safe_loader
+from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
+from smallobj_mm.models.utils import switch_to_deploy
+from smallobj_mm.utils.benchmark import compare, count_flops, count_parameters
+from smallobj_mm.utils.cli import errors_in_one_line
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('--checkpoint', help='weights; the speed does not depend on them')
+    parser.add_argument(
+        '--shape', type=int, nargs='+', default=[640, 640], metavar='PX', help='height and width'
+    )
+    parser.add_argument('--batch-size', type=int, default=1, help='images a call')
+    parser.add_argument('--threads', type=int, default=2, help='threads on the CPU')
+    parser.add_argument('--rounds', type=int, default=10, help='times each model is timed')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument(
+        '--memory-format',
+        choices=('channels_last', 'contiguous_format'),
+        default='channels_last',
+        help='layout of weights and images',
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value')
+    args = parser.parse_args()
+    if len(args.shape) > 2 or min(args.shape + [args.batch_size, args.threads, args.rounds]) < 1:
+        parser.error('--shape takes one or two numbers, and all numbers are at least 1')
+    return args
+
+
+def build(args: argparse.Namespace) -> torch.nn.Module:
+    """The config's model in evaluation mode."""
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    disable_sync_bn_on_cpu(cfg)
+    model = MODELS.build(cfg.model)
+    if args.checkpoint:
+        use_safe_loader()
+        load_checkpoint(model, args.checkpoint, map_location='cpu')
+    return model.eval().to(args.device, memory_format=getattr(torch, args.memory_format))
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure and print a table."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    with errors_in_one_line():
+        plain = build(args)
+    deployed = switch_to_deploy(copy.deepcopy(plain))
+    height, width = args.shape[0], args.shape[-1]
+    images = torch.rand(args.batch_size, 3, height, width, device=args.device)
+    images = images.contiguous(memory_format=getattr(torch, args.memory_format))
+
+    models = {'plain': plain, 'deployed': deployed}
+    flops = {name: count_flops(model, images) for name, model in models.items()}
+
+    def progress(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            print(f'\rround {done}/{of}', end='\n' if done == of else '', file=sys.stderr)
+
+    matmul, timings = compare(
+        [
+            (lambda model=model: model(images, mode='tensor'), flops[name])
+            for name, model in models.items()
+        ],
+        args.device,
+        args.rounds,
+        progress,
+    )
+    print(
+        f'{args.config}: batch {args.batch_size}, {height}x{width} px, {args.device}, '
+        f'{args.threads} threads, fp32, {args.memory_format}'
+    )
+    print(f'matrix product 2048^3: {matmul / 1e9:.1f} GFLOP/s (baseline of the same run)')
+    print(f'{"model":<10}{"params":>10}{"GFLOPs":>9}{"ms":>9}{"GFLOP/s":>10}{"of matmul":>11}')
+    for (name, model), timing in zip(models.items(), timings):
+        print(
+            f'{name:<10}{count_parameters(model) / 1e6:>9.2f}M{flops[name] / 1e9:>9.1f}'
+            f'{timing.seconds * 1e3:>9.1f}{timing.rate / 1e9:>10.1f}{timing.ratio:>11.2f}'
+        )
+    print(f'deployed takes {timings[1].seconds / timings[0].seconds:.2f} of the plain time')
+
+
+if __name__ == '__main__':
+    main()
