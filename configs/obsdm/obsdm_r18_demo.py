@@ -18,9 +18,9 @@ lr = 0.02  # few steps: larger than the recipe's
 widen_factor = 0.25  # of the neck and the head; 1.0 is the full model
 channels = [32, 64, 128]  # of the neck's levels: 128, 256, 512 times widen_factor
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
-    [(8, 8), (12, 12), (16, 16)],
-    [(20, 20), (25, 25), (30, 30)],
-    [(35, 35), (42, 42), (60, 60)],
+    [(7, 7), (8, 8), (10, 10)],
+    [(13, 13), (16, 16), (19, 19)],
+    [(24, 24), (29, 29), (36, 36)],
 ]
 
 # -------- never changed: where the values above go --------

@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 24
+max_epochs = 20
 batch_size = 8  # images
 
 # -------- changed sometimes --------
@@ -23,6 +23,6 @@ base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size)
-train_cfg = dict(max_epochs=max_epochs, val_interval=6)
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(bbox_head=dict(num_classes=4, prior_generator=dict(base_sizes=base_sizes)))

@@ -8,10 +8,10 @@ _base_ = './obsdm_r18_hituav.py'
 
 # -------- changed sometimes --------
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py --num-anchors 12
-    [(7, 13), (8, 17), (13, 13)],
-    [(10, 20), (13, 22), (16, 25)],
-    [(21, 21), (23, 30), (40, 26)],
-    [(65, 38), (43, 62), (86, 84)],
+    [(8, 13), (8, 18), (13, 15)],
+    [(11, 21), (18, 18), (17, 27)],
+    [(40, 24), (31, 32), (36, 58)],
+    [(64, 37), (55, 69), (88, 84)],
 ]
 
 # -------- never changed: what this variant is --------

@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 24
+max_epochs = 20
 batch_size = 8  # images
 
 # -------- changed sometimes --------
@@ -79,7 +79,7 @@ model = dict(
 
 # -------- never changed: its schedule, shortened --------
 train_dataloader = dict(batch_size=batch_size)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=6)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
