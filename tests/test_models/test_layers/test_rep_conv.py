@@ -1,0 +1,49 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+from torch import nn
+
+from smallobj_mm.models.layers import RepConv
+
+
+@torch.no_grad()
+def test_deployed_is_equal(layer, randomise):
+    block = randomise(RepConv(6, 10, **layer)).eval()
+    x = torch.randn(2, 6, 9, 7)
+    expected = block(x)
+    block.switch_to_deploy()
+    torch.testing.assert_close(block(x), expected, atol=1e-4, rtol=0)
+    block.switch_to_deploy()  # again: nothing more happens
+    torch.testing.assert_close(block(x), expected, atol=1e-4, rtol=0)
+    convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convs) == 1 and convs[0].kernel_size == (3, 3)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in block.modules())
+
+
+@torch.no_grad()
+def test_branches_are_summed_before_the_activation(layer, randomise):
+    block = randomise(RepConv(4, 4, **layer)).eval()
+    x = torch.randn(1, 4, 5, 5)
+    plain = sum(
+        branch.bn(nn.functional.conv2d(x, branch.conv.weight, padding=padding))
+        for branch, padding in ((block.conv3x3, 1), (block.conv1x1, 0))
+    )
+    torch.testing.assert_close(block(x), plain * torch.sigmoid(plain))
+
+
+def test_no_identity_branch(layer):
+    """With every kernel zero and equal channels nothing of the input comes through."""
+    block = RepConv(4, 4, **layer).eval()
+    for name, p in block.named_parameters():
+        if name.endswith('conv.weight'):
+            nn.init.zeros_(p)
+    assert block(torch.randn(1, 4, 5, 5)).count_nonzero() == 0
+
+
+def test_state_dict_of_deployed_model_loads(layer, randomise):
+    source, target = (randomise(RepConv(3, 5, **layer)).eval() for _ in range(2))
+    source.switch_to_deploy()
+    target.switch_to_deploy()
+    x = torch.randn(1, 3, 6, 6)
+    assert not torch.allclose(source(x), target(x))
+    target.load_state_dict(source.state_dict())
+    assert torch.equal(source(x), target(x))

@@ -1,0 +1,205 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The assigner against a slow one in plain Python."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from smallobj_mm.models.task_modules import AnchorOTAAssigner
+
+STRIDES = (8, 16, 32)
+SIZE = (96, 128)  # height, width in px
+GRIDS = [(SIZE[0] // s, SIZE[1] // s) for s in STRIDES]
+ANCHORS = [[(6, 6), (9, 14)], [(16, 12), (30, 40)], [(60, 50), (120, 90)]]
+CLASSES = 3
+
+
+def slow_candidates(image, boxes, ratio_thr=4.0):
+    """(image, level, anchor, row, col) of each target's candidates, in no order."""
+    found = []
+    for n, (x1, y1, x2, y2) in zip(image, boxes):
+        w, h = x2 - x1, y2 - y1
+        for level, stride in enumerate(STRIDES):
+            rows, cols = GRIDS[level]
+            cx, cy = (x1 + x2) / 2 / stride, (y1 + y2) / 2 / stride
+            col, row = math.floor(cx), math.floor(cy)
+            # The nearer neighbour on each axis, where the map has one.
+            cells = [(row, col)]
+            side = col - 1 if cx - col < 0.5 else col + 1
+            if 0 <= side < cols:
+                cells.append((row, side))
+            side = row - 1 if cy - row < 0.5 else row + 1
+            if 0 <= side < rows:
+                cells.append((side, col))
+            for anchor, (aw, ah) in enumerate(ANCHORS[level]):
+                if max(w / aw, aw / w, h / ah, ah / h) < ratio_thr:
+                    found += [(n, level, anchor, r, c) for r, c in cells]
+    return sorted(found)
+
+
+def slow_iou(a, b):
+    inter = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(r[2] - r[0]) * (r[3] - r[1]) for r in (a, b)]
+    return inter / (sum(areas) - inter)
+
+
+def slow_assign(image, labels, boxes, cand_image, cand_boxes, scores, topk=10, weight=3.0):
+    """{candidate: target}, by the docstring of the class."""
+    owner = {}
+    cost = {}
+    for n in sorted(set(image)):
+        targets = [t for t, i in enumerate(image) if i == n]
+        candidates = [c for c, i in enumerate(cand_image) if i == n]
+        claims = {}
+        for t in targets:
+            ious = {c: slow_iou(boxes[t], cand_boxes[c]) for c in candidates}
+            for c in candidates:
+                bce = sum(
+                    -math.log(p if k == labels[t] else 1 - p) for k, p in enumerate(scores[c])
+                )
+                cost[t, c] = bce - weight * math.log(ious[c] + 1e-8)
+            k = max(1, int(sum(sorted(ious.values(), reverse=True)[:topk])))
+            for c in sorted(candidates, key=lambda c: cost[t, c])[:k]:
+                claims.setdefault(c, []).append(t)
+        for c, claimed in claims.items():
+            if len(claimed) > 1:
+                claimed = [min(targets, key=lambda t: cost[t, c])]
+            owner[c] = claimed[0]
+    return owner
+
+
+@st.composite
+def targets(draw):
+    """Targets of up to three images, none, one or many of each, centres off the cell lines."""
+    image, boxes, labels = [], [], []
+    for n in range(draw(st.integers(1, 3))):
+        for _ in range(draw(st.sampled_from([0, 0, 1, 2, 7]))):
+            # Thirds of a pixel keep centres away from cell borders and cell centres.
+            cx = draw(st.integers(0, SIZE[1] - 1)) + 1 / 3
+            cy = draw(st.integers(0, SIZE[0] - 1)) + 1 / 3
+            w, h = (draw(st.integers(1, 4 * s)) + 0.37 for s in (40, 30))
+            image.append(n)
+            boxes.append((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
+            labels.append(draw(st.integers(0, CLASSES - 1)))
+    return image, boxes, labels
+
+
+def as_tensors(image, boxes):
+    boxes = torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4)
+    return torch.tensor(image, dtype=torch.long), boxes
+
+
+def find(image, boxes, assigner=None):
+    image, boxes = as_tensors(image, boxes)
+    return (assigner or AnchorOTAAssigner()).candidates(
+        image, (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2],
+        torch.tensor(ANCHORS, dtype=torch.float64), torch.tensor(STRIDES, dtype=torch.float64),
+        GRIDS,
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(targets(), st.sampled_from([2.0, 4.0]))
+def test_candidates(drawn, ratio_thr):
+    image, boxes, _ = drawn
+    got = find(image, boxes, AnchorOTAAssigner(ratio_thr=ratio_thr))
+    assert sorted(zip(*(f.tolist() for f in got))) == slow_candidates(image, boxes, ratio_thr)
+    assert got.image.tolist() == sorted(got.image.tolist())
+
+
+@settings(max_examples=80, deadline=None)
+@given(targets(), st.integers(0, 10**6), st.sampled_from([1, 3, 10]), st.sampled_from([0.5, 3.0]))
+def test_assignment(drawn, seed, topk, iou_weight):
+    image, boxes, labels = drawn
+    rng = torch.Generator().manual_seed(seed)
+    # Predictions around the targets, so that many IoUs are high, and some anywhere.
+    cand_image, cand_boxes = [], []
+    for n in range(3):
+        own = [b for i, b in zip(image, boxes) if i == n]
+        for b in own * 4:
+            noise = (torch.randn(4, generator=rng, dtype=torch.float64) * 2).tolist()
+            moved = [v + d for v, d in zip(b, noise)]
+            if moved[2] - moved[0] > 0.5 and moved[3] - moved[1] > 0.5:
+                cand_image.append(n)
+                cand_boxes.append(moved)
+        cand_image.append(n)
+        cand_boxes.append([3.0 * n, 5.0, 3.0 * n + 20, 30.0])
+    scores = torch.rand(len(cand_image), CLASSES, generator=rng, dtype=torch.float64)
+    scores = scores.clamp(1e-3, 1 - 1e-3)
+    for t, b in enumerate(boxes):  # a sum of IoUs at a whole number may be rounded either way
+        ious = sorted((slow_iou(b, c) for c, i in zip(cand_boxes, cand_image) if i == image[t]))
+        total = sum(ious[::-1][:topk])
+        assume(abs(total - round(total)) > 1e-9)
+    image_t, boxes_t = as_tensors(image, boxes)
+    ours = AnchorOTAAssigner(topk=topk, iou_weight=iou_weight)
+    matched, target = ours.assign(
+        image_t, torch.tensor(labels, dtype=torch.long), boxes_t, torch.tensor(cand_image),
+        torch.tensor(cand_boxes, dtype=torch.float64), scores, num_images=3, img_shape=SIZE,
+    )
+    expected = slow_assign(
+        image, labels, boxes, cand_image, cand_boxes, scores.tolist(), topk, iou_weight
+    )
+    assert dict(zip(matched.tolist(), target.tolist())) == expected
+    assert len(set(matched.tolist())) == len(matched)
+
+
+def test_no_targets():
+    got = find([], [])
+    assert all(len(field) == 0 for field in got)
+    empty = torch.zeros(0, dtype=torch.long)
+    matched, target = AnchorOTAAssigner().assign(
+        empty, empty, torch.zeros(0, 4), empty, torch.zeros(0, 4), torch.zeros(0, CLASSES), 2, SIZE
+    )
+    assert len(matched) == len(target) == 0
+
+
+def test_level_without_candidates():
+    """A box of 6 px fits the anchors of the first level only."""
+    got = find([0], [(50.0, 50.0, 56.0, 56.0)])
+    assert set(got.level.tolist()) == {0, 1}
+    got = find([0], [(50.0, 50.0, 52.0, 52.0)])
+    assert set(got.level.tolist()) == {0} and len(got.level) == 3
+
+
+def test_target_that_fits_no_anchor():
+    got = find([0, 0], [(10.0, 50.0, 90.0, 51.0), (50.0, 50.0, 50.0, 60.0)])
+    assert len(got.level) == 0
+
+
+def test_cells_stay_on_the_map():
+    corners = [(-3.0, -3.0, 3.0, 3.0), (125.0, 93.0, 131.0, 99.0), (-9.0, 40.0, -1.0, 48.0)]
+    got = find([0] * 3, corners)
+    for level, (rows, cols) in enumerate(GRIDS):
+        here = got[got.level == level]
+        assert ((here.row >= 0) & (here.row < rows)).all()
+        assert ((here.col >= 0) & (here.col < cols)).all()
+
+
+def test_targets_of_an_image_do_not_claim_in_another():
+    image = torch.tensor([0, 2])
+    box = torch.tensor([[10.0, 10.0, 20.0, 20.0]])
+    matched, target = AnchorOTAAssigner().assign(
+        image, torch.zeros(2, dtype=torch.long), box.repeat(2, 1), torch.tensor([0, 1, 2, 2]),
+        box.repeat(4, 1), torch.full((4, CLASSES), 0.5), num_images=3, img_shape=SIZE,
+    )
+    assert dict(zip(matched.tolist(), target.tolist())) == {0: 0, 2: 1, 3: 1}
+
+
+@pytest.mark.parametrize('img_shape, same', [((96, 96), True), ((96, 192), False)])
+def test_scale_by_height(img_shape, same):
+    """The authors' comparison: the same on square images, another on others."""
+    box = torch.tensor([[40.0, 10.0, 60.0, 30.0]])
+    candidates = torch.tensor([[40.0, 10.0, 60.0, 30.0], [20.0, 10.0, 30.0, 30.0]])
+    args = (
+        torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long), box,
+        torch.zeros(2, dtype=torch.long), candidates, torch.full((2, CLASSES), 0.5),
+    )
+    plain, _ = AnchorOTAAssigner().assign(*args, num_images=1, img_shape=img_shape)
+    scaled, _ = AnchorOTAAssigner(scale_by_height=True).assign(
+        *args, num_images=1, img_shape=img_shape
+    )
+    assert plain.tolist() == [0]
+    assert scaled.tolist() == ([0] if same else [1])
