@@ -12,7 +12,8 @@ import torch
 
 import smallobj_mm  # noqa: F401  (compat before anything imports torchvision or mmcv)
 
-torch.set_num_threads(2)
+if 'OMP_NUM_THREADS' not in os.environ:  # threads that wait for a busy core slow each other down
+    torch.set_num_threads(2)
 
 _ROOT = Path(__file__).resolve().parent.parent
 
