@@ -86,7 +86,7 @@ class SSLPretrainedInit:
         }
         missing = [name for name in expected if name not in here]
         misshapen = [n for n in expected if n in here and here[n].shape != expected[n].shape]
-        self._check(expected, found, missing, misshapen)
+        self._check(expected, found, here, missing, misshapen)
 
         fits = {n: here[n] for n in expected if n in here and n not in misshapen}
         module.load_state_dict(fits, strict=False)
@@ -99,7 +99,7 @@ class SSLPretrainedInit:
         )
 
     def _check(
-        self, expected: dict, found: dict, missing: list[str], misshapen: list[str]
+        self, expected: dict, found: dict, here: dict, missing: list[str], misshapen: list[str]
     ) -> None:
         # Counters of batches are absent from older files and without effect on the network.
         lost = [name for name in missing if not name.endswith(_COUNTERS)] + misshapen
@@ -110,7 +110,11 @@ class SSLPretrainedInit:
         if missing:
             what += f'; not found: {_some(missing)}'
         if misshapen:
-            what += f'; of another shape: {_some(misshapen)}'
+            shapes = [
+                f'{n} {tuple(here[n].shape)} instead of {tuple(expected[n].shape)}'
+                for n in misshapen
+            ]
+            what += f'; of another shape: {_some(shapes)}'
         raise ValueError(
             f'{self.checkpoint}: {what}; expected names like {next(iter(expected))!r}, found '
             f'{_some(list(found))}; give a ResNet-18 checkpoint with torchvision names, '
