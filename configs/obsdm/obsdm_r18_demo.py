@@ -5,7 +5,7 @@
 _base_ = [
     '../_base_/models/obsdm_r18.py',
     '../_base_/datasets/synthetic_det.py',
-    '../_base_/schedules/obsdm_300e.py',
+    '../_base_/schedules/adamw_short.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
@@ -14,7 +14,7 @@ max_epochs = 12
 batch_size = 8  # images
 
 # -------- changed sometimes --------
-lr = 0.02  # few steps: larger than the recipe's
+lr = 2e-3
 widen_factor = 0.25  # of the neck and the head; 1.0 is the full model
 channels = [32, 64, 128]  # of the neck's levels: 128, 256, 512 times widen_factor
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py

@@ -5,16 +5,16 @@
 _base_ = [
     '../_base_/models/obsdm_r18.py',
     '../_base_/datasets/hituav_320.py',
-    '../_base_/schedules/obsdm_300e.py',
+    '../_base_/schedules/adamw_short.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
 # -------- changed often --------
 max_epochs = 20
-batch_size = 8  # images
+batch_size = 4  # images
 
 # -------- changed sometimes --------
-lr = 0.04  # few and small steps: larger than the recipe's
+lr = 1e-3
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
     [(15, 26), (22, 29), (40, 26)],

@@ -5,18 +5,18 @@
 _base_ = [
     '../_base_/models/obsdm_r18.py',
     '../_base_/datasets/hituav_plain.py',
-    '../_base_/schedules/obsdm_300e.py',
+    '../_base_/schedules/adamw_short.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
 # -------- changed often --------
 data_root = 'data/HIT-UAV/'
 num_images = 32
-max_epochs = 40
+max_epochs = 20
 
 # -------- changed sometimes --------
-batch_size = 4  # images
-lr = 0.06  # few and small steps: larger than the recipe's
+batch_size = 2  # images
+lr = 1e-3
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
     [(15, 26), (22, 29), (40, 26)],

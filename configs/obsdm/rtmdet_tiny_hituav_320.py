@@ -9,10 +9,10 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 20
-batch_size = 8  # images
+batch_size = 4  # images
 
 # -------- changed sometimes --------
-lr = 0.0007  # 0.004 at 256 images, scaled by the root of the batch size as AdamW wants it
+lr = 0.0005  # 0.004 at 256 images, scaled by the root of the batch size as AdamW wants it
 
 # -------- never changed: the model of mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py --------
 norm_cfg = dict(type='SyncBN')

@@ -330,7 +330,7 @@ class DecoupledCrossHead(BaseDenseHead):
         boxes = boxes.minimum(boxes.new_tensor([w, h, w, h])).clamp(min=0)
         if rescale:
             boxes = boxes / boxes.new_tensor([*meta['scale_factor']] * 2)
-        if with_nms:
+        if with_nms and len(kept):  # mmcv's batched_nms takes no empty input
             dets, order = batched_nms(boxes, kept, labels, cfg['nms'])
             order = order[: cfg['max_per_img']]
             boxes, kept, labels = dets[: len(order), :4], dets[: len(order), 4], labels[order]

@@ -188,7 +188,8 @@ class AnchorOTAAssigner:
         owner = torch.zeros_like(claims).index_put_((candidate,), target)
         contested = (claims > 1).nonzero().squeeze(1)
         # Between targets of different classes only the cost itself compares.
-        cost = class_cost[contested][:, labels].t() - self.iou_weight * iou[:, contested].log()
+        cost = class_cost[contested].t()[labels]
+        cost -= self.iou_weight * iou[:, contested].log()
         owner[contested] = cost.argmin(dim=0)
         candidate = claims.nonzero().squeeze(1)
         return candidate, owner[candidate]
