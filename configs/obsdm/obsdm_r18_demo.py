@@ -15,6 +15,7 @@ batch_size = 8  # images
 
 # -------- changed sometimes --------
 lr = 2e-3
+obj_gain = 7.0  # ten times the recipe's: the objectness must rise within some hundred steps
 widen_factor = 0.25  # of the neck and the head; 1.0 is the full model
 channels = [32, 64, 128]  # of the neck's levels: 128, 256, 512 times widen_factor
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
@@ -31,6 +32,7 @@ model = dict(
     neck=dict(widen_factor=widen_factor),
     bbox_head=dict(
         num_classes=3,
+        obj_gain=obj_gain,
         head_module=dict(in_channels=channels),
         prior_generator=dict(base_sizes=base_sizes),
     ),

@@ -15,6 +15,7 @@ batch_size = 4  # images
 
 # -------- changed sometimes --------
 lr = 1e-3
+obj_gain = 7.0  # ten times the recipe's: the objectness must rise within some hundred steps
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
     [(15, 26), (22, 29), (40, 26)],
@@ -25,4 +26,8 @@ base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
 train_dataloader = dict(batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-model = dict(bbox_head=dict(num_classes=4, prior_generator=dict(base_sizes=base_sizes)))
+model = dict(
+    bbox_head=dict(
+        num_classes=4, obj_gain=obj_gain, prior_generator=dict(base_sizes=base_sizes)
+    )
+)

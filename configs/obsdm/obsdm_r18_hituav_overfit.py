@@ -12,11 +12,12 @@ _base_ = [
 # -------- changed often --------
 data_root = 'data/HIT-UAV/'
 num_images = 32
-max_epochs = 20
+max_epochs = 16
 
 # -------- changed sometimes --------
 batch_size = 2  # images
 lr = 1e-3
+obj_gain = 7.0  # ten times the recipe's: the objectness must rise within some hundred steps
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
     [(15, 26), (22, 29), (40, 26)],
@@ -36,6 +37,10 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=max_epochs, val_interval=10)
+train_cfg = dict(max_epochs=max_epochs, val_interval=8)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-model = dict(bbox_head=dict(num_classes=4, prior_generator=dict(base_sizes=base_sizes)))
+model = dict(
+    bbox_head=dict(
+        num_classes=4, obj_gain=obj_gain, prior_generator=dict(base_sizes=base_sizes)
+    )
+)

@@ -23,7 +23,7 @@ train_dataloader = dict(
         ),
         pipeline=[
             # pieces of 4 crops: the canvas of the mosaic is 640 px, 320 px of it are taken
-            dict(type='RandomMosaic', img_scale=crop_size, nine_prob=0.0, pad_val=114),
+            dict(type='SmallObjectMosaic', img_scale=crop_size, nine_prob=0.0, pad_val=114),
             # scale 0.5: factor 0.5 to 1.5; translate: share of the side
             dict(type='MosaicAffine', img_scale=crop_size, scale=0.5, translate=0.2, pad_val=114),
             # thermal images: brightness only

@@ -24,7 +24,7 @@ mosaic_dataset = dict(
     dataset=raw_dataset,
     pipeline=[
         # mosaic of 4 images, of 9 with the probability nine_prob
-        dict(type='RandomMosaic', img_scale=img_scale, nine_prob=0.2, pad_val=114),
+        dict(type='SmallObjectMosaic', img_scale=img_scale, nine_prob=0.2, pad_val=114),
         # scale 0.9: factor 0.1 to 1.9; translate: share of the side
         dict(type='MosaicAffine', img_scale=img_scale, scale=0.9, translate=0.2, pad_val=114),
     ],
