@@ -27,7 +27,7 @@ def test_numbers_of_the_recipe(load, name):
     cfg = load(name)
     size = (SIZES[name],) * 2
     outer, inner = cfg.train_dataloader.dataset, cfg.train_dataloader.dataset.dataset
-    assert [t.type for t in inner.pipeline] == ['RandomMosaic', 'MosaicAffine']
+    assert [t.type for t in inner.pipeline] == ['SmallObjectMosaic', 'MosaicAffine']
     assert [t.type for t in outer.pipeline] == [
         'BetaMixUp', 'MultiplicativeHSV', 'RandomFlip', 'SmallBoxFilter', 'PackDetInputs'
     ]

@@ -17,7 +17,7 @@ raw = dict(
 train_dataloader = dict(dataset=dict(
     type='MultiImageMixDataset', dataset=raw,
     pipeline=[
-        dict(type='RandomMosaic', img_scale=(64, 48)),
+        dict(type='SmallObjectMosaic', img_scale=(64, 48)),
         dict(type='MosaicAffine', img_scale=(64, 48), scale=0.2),
         dict(type='PackDetInputs'),
     ],

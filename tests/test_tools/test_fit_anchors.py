@@ -21,7 +21,7 @@ raw = dict(type='YOLOFolderDataset', data_root=ROOT, split='train',
 train_dataloader = dict(dataset=dict(
     type='MultiImageMixDataset',
     dataset=dict(type='MultiImageMixDataset', dataset=raw, pipeline=[
-        dict(type='RandomMosaic', img_scale=(320, 320))]),
+        dict(type='SmallObjectMosaic', img_scale=(320, 320))]),
     pipeline=[dict(type='PackDetInputs')]))
 """
 )

@@ -20,7 +20,7 @@ from smallobj_mm.registry import DATASETS
 
 #: Transforms that say at which size the network trains, and how the argument is called.
 SIZING = (
-    ('RandomMosaic', 'img_scale'),
+    ('SmallObjectMosaic', 'img_scale'),
     ('MosaicAffine', 'img_scale'),
     ('Mosaic', 'img_scale'),
     ('Resize', 'scale'),

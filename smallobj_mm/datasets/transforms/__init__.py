@@ -18,6 +18,12 @@ if find_spec('mmdet') is not None:
     from .box_filter import SmallBoxFilter
     from .hsv import MultiplicativeHSV
     from .mixup import BetaMixUp
-    from .mosaic import RandomMosaic
+    from .mosaic import SmallObjectMosaic
 
-    __all__ += ['BetaMixUp', 'MosaicAffine', 'MultiplicativeHSV', 'RandomMosaic', 'SmallBoxFilter']
+    __all__ += [
+        'BetaMixUp',
+        'MosaicAffine',
+        'MultiplicativeHSV',
+        'SmallBoxFilter',
+        'SmallObjectMosaic',
+    ]

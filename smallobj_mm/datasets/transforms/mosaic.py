@@ -60,7 +60,7 @@ def nine_layout(sizes: np.ndarray, cell: Sequence[int]) -> np.ndarray:
 
 
 @TRANSFORMS.register_module()
-class RandomMosaic(BaseTransform):
+class SmallObjectMosaic(BaseTransform):
     """Join the sample with three or with eight others on a canvas of twice the training size.
 
     Every image is resized with its aspect ratio kept so that it fits ``img_scale`` (W, H). Four
@@ -103,19 +103,21 @@ class RandomMosaic(BaseTransform):
         min_area_ratio: float = 0.1,
         pad_val: int = 114,
     ) -> None:
-        self.img_scale = check_img_scale('RandomMosaic', img_scale)
+        self.img_scale = check_img_scale('SmallObjectMosaic', img_scale)
         for name, value in (('nine_prob', nine_prob), ('prob', prob)):
             if not 0 <= value <= 1:
-                raise ValueError(f'RandomMosaic: {name} is {value}, expected a value in [0, 1]')
+                raise ValueError(
+                    f'SmallObjectMosaic: {name} is {value}, expected a value in [0, 1]'
+                )
         low, high = center_ratio_range
         if not 0 < low <= high < 2:
             raise ValueError(
-                f'RandomMosaic: center_ratio_range is {center_ratio_range}, expected '
+                f'SmallObjectMosaic: center_ratio_range is {center_ratio_range}, expected '
                 '0 < low <= high < 2'
             )
         if not 0 <= min_area_ratio < 1:
             raise ValueError(
-                f'RandomMosaic: min_area_ratio is {min_area_ratio}, expected a value in [0, 1)'
+                f'SmallObjectMosaic: min_area_ratio is {min_area_ratio}, expected a value in [0, 1)'
             )
         self.nine_prob = nine_prob
         self.prob = prob
@@ -163,14 +165,14 @@ class RandomMosaic(BaseTransform):
         """
         if 'mix_results' not in results:
             raise KeyError(
-                "RandomMosaic: the sample has no 'mix_results': use it in the pipeline of an "
+                "SmallObjectMosaic: the sample has no 'mix_results': use it in the pipeline of an "
                 'mmdet MultiImageMixDataset'
             )
         samples = [results, *results['mix_results']]
         if len(samples) not in (1, 4, 9):
             raise ValueError(
-                f'RandomMosaic: found {len(samples) - 1} samples to mix in, expected 0, 3 or 8 as '
-                'get_indexes draws them'
+                f'SmallObjectMosaic: found {len(samples) - 1} samples to mix in, expected 0, 3 or '
+                '8 as get_indexes draws them'
             )
         first = results['img']
         shapes = np.array([sample['img'].shape[:2] for sample in samples], dtype=np.int64)
@@ -183,7 +185,7 @@ class RandomMosaic(BaseTransform):
 
         parts = []
         for sample, old, new, corner in zip(samples, source, sizes, corners):
-            part = Annotations.read(sample, 'RandomMosaic')
+            part = Annotations.read(sample, 'SmallObjectMosaic')
             # The sizes are whole pixels, so that the true ratios differ a little from `ratio`.
             part.boxes = part.boxes * np.tile(new / old, 2).astype(np.float32)
             part.boxes += np.tile(corner, 2).astype(np.float32)
@@ -204,7 +206,7 @@ class RandomMosaic(BaseTransform):
         img = sample['img']
         if img.shape[2:] != canvas.shape[2:] or img.dtype != canvas.dtype:
             raise ValueError(
-                f'RandomMosaic: {sample.get("img_path", "an image")} is {img.dtype} of shape '
+                f'SmallObjectMosaic: {sample.get("img_path", "an image")} is {img.dtype} of shape '
                 f'{img.shape}, the first image has {canvas.dtype} and {canvas.shape[2:]} channels: '
                 "load all images alike, for example with LoadImageFromFile(color_type='color')"
             )

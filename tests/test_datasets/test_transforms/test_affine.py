@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallobj_mm.datasets.transforms import MosaicAffine, RandomMosaic
+from smallobj_mm.datasets.transforms import MosaicAffine, SmallObjectMosaic
 from smallobj_mm.datasets.transforms.affine import project_boxes
 
 STILL = dict(scale=0, translate=0)
@@ -48,7 +48,7 @@ def test_corners_land_inside_the_box_with_rotation_and_shear(painted, seed):
 
 def test_identity_cuts_out_the_middle_of_the_canvas(painted, seeded):
     sample = painted.sample(np.random.default_rng(0), 60, 90)
-    out = RandomMosaic(img_scale=(90, 60))(dict(sample, mix_results=[]))
+    out = SmallObjectMosaic(img_scale=(90, 60))(dict(sample, mix_results=[]))
     out = MosaicAffine(img_scale=(90, 60), **STILL)(out)
     np.testing.assert_array_equal(out['img'], sample['img'])
     np.testing.assert_allclose(painted.boxes(out), painted.boxes(sample), atol=1e-4)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallobj_mm.datasets.transforms import RandomMosaic
+from smallobj_mm.datasets.transforms import SmallObjectMosaic
 from smallobj_mm.datasets.transforms.mosaic import four_layout, nine_layout
 from smallobj_mm.registry import TRANSFORMS
 
@@ -23,7 +23,7 @@ def test_labels_follow_their_boxes(painted, seed, others, boxed):
     rng = np.random.default_rng(seed)
     results, samples = mosaic_input(painted, rng, others, boxed=boxed)
     np.random.seed(seed)
-    out = RandomMosaic(img_scale=(96, 80))(results)
+    out = SmallObjectMosaic(img_scale=(96, 80))(results)
     assert out['img'].shape == (160, 192, 3)
     assert isinstance(out['gt_bboxes'], np.ndarray) != boxed
     assert len(out['gt_bboxes_labels']) <= sum(len(s['gt_bboxes_labels']) for s in samples)
@@ -33,7 +33,7 @@ def test_labels_follow_their_boxes(painted, seed, others, boxed):
 def test_sample_alone_is_letterboxed_and_complete(painted, seeded):
     rng = np.random.default_rng(1)
     sample = painted.sample(rng, height=60, width=90)
-    out = RandomMosaic(img_scale=(90, 90))(dict(sample, mix_results=[]))
+    out = SmallObjectMosaic(img_scale=(90, 90))(dict(sample, mix_results=[]))
     np.testing.assert_array_equal(painted.boxes(out), painted.boxes(sample) + np.tile([45, 60], 2))
     np.testing.assert_array_equal(out['img'][60:120, 45:135], sample['img'])
     assert (out['img'][:60] == 114).all()
@@ -45,7 +45,7 @@ def test_ignore_flags_stay_with_their_regions(painted, seeded):
     for index, sample in enumerate(samples):
         sample['gt_bboxes_labels'][:] = index
         sample['gt_ignore_flags'][:] = index % 2
-    out = RandomMosaic(img_scale=(90, 90), min_area_ratio=0)(results)
+    out = SmallObjectMosaic(img_scale=(90, 90), min_area_ratio=0)(results)
     assert out['gt_ignore_flags'].any()
     np.testing.assert_array_equal(out['gt_ignore_flags'], out['gt_bboxes_labels'] % 2 == 1)
 
@@ -53,7 +53,7 @@ def test_ignore_flags_stay_with_their_regions(painted, seeded):
 def test_slivers_of_objects_go_and_of_ignore_regions_stay(painted, seeded, monkeypatch):
     sample = painted.sample(np.random.default_rng(0), height=80, width=80, count=1)
     sample['gt_bboxes'].tensor[:] = sample['gt_bboxes'].tensor.new_tensor([[0, 0, 80, 80]])
-    transform = RandomMosaic(img_scale=(80, 80), min_area_ratio=0.1)
+    transform = SmallObjectMosaic(img_scale=(80, 80), min_area_ratio=0.1)
     # The first image has its lower right corner at (5, 80): 5 of 80 columns remain.
     monkeypatch.setattr(transform, '_center', lambda: np.array([5, 80]))
     for flag, expected in ((False, 3), (True, 4)):
@@ -86,16 +86,17 @@ def test_nine_images_lie_in_nine_cells_without_overlap(sizes):
 
 
 def test_nine_window_reaches_all_of_the_grid(seeded):
-    offsets = np.array([RandomMosaic(img_scale=(4, 2))._offset() for _ in range(200)])
+    offsets = np.array([SmallObjectMosaic(img_scale=(4, 2))._offset() for _ in range(200)])
     np.testing.assert_array_equal(offsets.min(axis=0), [0, 0])
     np.testing.assert_array_equal(offsets.max(axis=0), [4, 2])
 
 
 def test_number_of_images_is_drawn_as_configured(seeded):
-    counts = [len(RandomMosaic(nine_prob=0.2, prob=0.9).get_indexes(range(5))) for _ in range(3000)]
+    mosaic = SmallObjectMosaic(nine_prob=0.2, prob=0.9)
+    counts = [len(mosaic.get_indexes(range(5))) for _ in range(3000)]
     shares = [counts.count(number) / len(counts) for number in (0, 3, 8)]
     np.testing.assert_allclose(shares, [0.1, 0.72, 0.18], atol=0.03)
-    drawn = {index for _ in range(100) for index in RandomMosaic().get_indexes(range(5))}
+    drawn = {index for _ in range(100) for index in SmallObjectMosaic().get_indexes(range(5))}
     assert drawn == set(range(5))
 
 
@@ -105,7 +106,7 @@ def test_same_seed_same_mosaic_and_inputs_stay(painted, seeded):
     outs = []
     for _ in range(2):
         seeded(7)
-        outs.append(RandomMosaic(img_scale=(64, 64))(dict(results)))
+        outs.append(SmallObjectMosaic(img_scale=(64, 64))(dict(results)))
     np.testing.assert_array_equal(outs[0]['img'], outs[1]['img'])
     np.testing.assert_array_equal(painted.boxes(outs[0]), painted.boxes(outs[1]))
     for sample, (img, boxes) in zip(samples, copies):
@@ -118,24 +119,24 @@ def test_grey_images_and_no_boxes(painted, seeded):
     samples = [painted.sample(rng, count=0) for _ in range(4)]
     for sample in samples:
         sample['img'] = sample['img'][..., 0]
-    out = RandomMosaic(img_scale=(64, 64))(dict(samples[0], mix_results=samples[1:]))
+    out = SmallObjectMosaic(img_scale=(64, 64))(dict(samples[0], mix_results=samples[1:]))
     assert out['img'].shape == (128, 128) and len(out['gt_bboxes']) == 0
 
 
 def test_errors_name_what_is_wrong(painted):
     sample = painted.sample(np.random.default_rng(5))
     with pytest.raises(KeyError, match='MultiImageMixDataset'):
-        RandomMosaic()(sample)
+        SmallObjectMosaic()(sample)
     with pytest.raises(ValueError, match='found 2 samples'):
-        RandomMosaic()(dict(sample, mix_results=[sample] * 2))
+        SmallObjectMosaic()(dict(sample, mix_results=[sample] * 2))
     grey = dict(sample, img=sample['img'][..., 0], img_path='grey.png')
     with pytest.raises(ValueError, match='grey.png is uint8 of shape'):
-        RandomMosaic(img_scale=(64, 64))(dict(sample, mix_results=[grey] * 3))
+        SmallObjectMosaic(img_scale=(64, 64))(dict(sample, mix_results=[grey] * 3))
     bare = {key: value for key, value in sample.items() if key != 'gt_bboxes'}
     with pytest.raises(KeyError, match="painted.png has no 'gt_bboxes'"):
-        RandomMosaic(img_scale=(64, 64))(dict(bare, mix_results=[]))
+        SmallObjectMosaic(img_scale=(64, 64))(dict(bare, mix_results=[]))
     with pytest.raises(NotImplementedError, match='gt_masks'):
-        RandomMosaic(img_scale=(64, 64))(dict(sample, mix_results=[], gt_masks=None))
+        SmallObjectMosaic(img_scale=(64, 64))(dict(sample, mix_results=[], gt_masks=None))
     for kwargs in (
         dict(img_scale=640),
         dict(img_scale=(640, 0)),
@@ -144,9 +145,9 @@ def test_errors_name_what_is_wrong(painted):
         dict(center_ratio_range=(1.5, 0.5)),
         dict(min_area_ratio=1),
     ):
-        with pytest.raises(ValueError, match=f'RandomMosaic: {next(iter(kwargs))} is'):
-            RandomMosaic(**kwargs)
+        with pytest.raises(ValueError, match=f'SmallObjectMosaic: {next(iter(kwargs))} is'):
+            SmallObjectMosaic(**kwargs)
 
 
 def test_registered():
-    assert 'nine_prob=0.3' in repr(TRANSFORMS.build(dict(type='RandomMosaic', nine_prob=0.3)))
+    assert 'nine_prob=0.3' in repr(TRANSFORMS.build(dict(type='SmallObjectMosaic', nine_prob=0.3)))

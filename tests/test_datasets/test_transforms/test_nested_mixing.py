@@ -18,7 +18,7 @@ OUTER = [
     dict(type='PackDetInputs'),
 ]
 INNER = [
-    dict(type='RandomMosaic', img_scale=SIZE, nine_prob=0.5),
+    dict(type='SmallObjectMosaic', img_scale=SIZE, nine_prob=0.5),
     dict(type='MosaicAffine', img_scale=SIZE),
 ]
 RAW = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
