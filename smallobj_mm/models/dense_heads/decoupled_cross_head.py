@@ -21,6 +21,11 @@ from smallobj_mm.registry import MODELS, TASK_UTILS
 Instances = list[InstanceData]
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in float32 where it comes from mixed precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @MODELS.register_module()
 class DecoupledCrossHead(BaseDenseHead):
     """Anchor-based head trained with optimal transport assignment.
@@ -138,7 +143,7 @@ class DecoupledCrossHead(BaseDenseHead):
         device = raw_maps[0].device
         # (N, A, H, W, 5 + classes) views: a candidate is a row.
         maps = [
-            m.float().unflatten(1, (self.anchor_sizes.shape[1], -1)).movedim(2, -1)
+            at_least_float32(m).unflatten(1, (self.anchor_sizes.shape[1], -1)).movedim(2, -1)
             for m in raw_maps
         ]
         num_images = len(maps[0])
@@ -146,7 +151,7 @@ class DecoupledCrossHead(BaseDenseHead):
         image = torch.arange(num_images, device=device).repeat_interleave(
             torch.tensor([len(b) for b in boxes], device=device)
         )
-        boxes = torch.cat(boxes).float()
+        boxes = torch.cat(boxes).to(maps[0].dtype)
         labels = torch.cat([t.labels for t in targets]).to(device)
         matched, target = self._assign(maps, image, labels, boxes)
         ignore = self._ignore_masks(maps, ignored)
@@ -261,7 +266,7 @@ class DecoupledCrossHead(BaseDenseHead):
         boxes, scores = [], []
         for level, raw in enumerate(raw_maps):
             h, w = raw.shape[-2:]
-            rows = raw.float().unflatten(1, (num_anchors, -1)).permute(0, 3, 4, 1, 2)
+            rows = at_least_float32(raw).unflatten(1, (num_anchors, -1)).permute(0, 3, 4, 1, 2)
             rows = rows.reshape(len(raw), h * w * num_anchors, -1)
             priors = self.prior_generator.single_level_grid_priors(
                 (h, w), level, dtype=rows.dtype, device=rows.device
