@@ -15,6 +15,7 @@ batch_size = 8  # images
 
 # -------- changed sometimes --------
 lr = 2e-3
+norm_cfg = dict(momentum=0.1)  # 0.03 follows weights that change fast too slowly
 obj_gain = 7.0  # ten times the recipe's: the objectness must rise within some hundred steps
 widen_factor = 0.25  # of the neck and the head; 1.0 is the full model
 channels = [32, 64, 128]  # of the neck's levels: 128, 256, 512 times widen_factor
@@ -29,11 +30,12 @@ train_dataloader = dict(batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(
-    neck=dict(widen_factor=widen_factor),
+    backbone=dict(norm_cfg=norm_cfg),
+    neck=dict(widen_factor=widen_factor, norm_cfg=norm_cfg),
     bbox_head=dict(
         num_classes=3,
         obj_gain=obj_gain,
-        head_module=dict(in_channels=channels),
+        head_module=dict(in_channels=channels, norm_cfg=norm_cfg),
         prior_generator=dict(base_sizes=base_sizes),
     ),
 )

@@ -17,6 +17,7 @@ max_epochs = 16
 # -------- changed sometimes --------
 batch_size = 2  # images
 lr = 1e-3
+norm_cfg = dict(momentum=0.1)  # 0.03 follows weights that change fast too slowly
 obj_gain = 7.0  # ten times the recipe's: the objectness must rise within some hundred steps
 base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
     [(8, 16), (11, 19), (17, 17)],
@@ -40,7 +41,12 @@ test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=8)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(
+    backbone=dict(norm_cfg=norm_cfg),
+    neck=dict(norm_cfg=norm_cfg),
     bbox_head=dict(
-        num_classes=4, obj_gain=obj_gain, prior_generator=dict(base_sizes=base_sizes)
-    )
+        num_classes=4,
+        obj_gain=obj_gain,
+        head_module=dict(norm_cfg=norm_cfg),
+        prior_generator=dict(base_sizes=base_sizes),
+    ),
 )
