@@ -1,6 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Sanity check: 32 training images of HIT-UAV learnt by heart, evaluated on themselves.
-# Two CPU cores: python tools/train.py configs/obsdm/obsdm_r18_hituav_overfit.py --amp
+# python tools/train.py configs/obsdm/obsdm_r18_hituav_overfit.py --amp (bfloat16 on the CPU)
 
 _base_ = [
     '../_base_/models/obsdm_r18.py',
@@ -12,7 +12,7 @@ _base_ = [
 # -------- changed often --------
 data_root = 'data/HIT-UAV/'
 num_images = 32
-max_epochs = 16
+max_epochs = 28
 
 # -------- changed sometimes --------
 batch_size = 2  # images
@@ -38,7 +38,7 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=max_epochs, val_interval=8)
+train_cfg = dict(max_epochs=max_epochs, val_interval=14)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(
     backbone=dict(norm_cfg=norm_cfg),

@@ -14,7 +14,8 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='DecayGroupsOptimWrapperConstructor',  # no decay on norms, biases, implicit vectors
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    # fused: one pass over the weights in place of eight
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
 )
 
 param_scheduler = [
