@@ -10,7 +10,6 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     random_state=dict(type='RandomStateHook'),
-    channels_last=dict(type='ChannelsLastHook'),
     nan_guard=dict(type='NaNGuardHook'),
     checkpoint=dict(
         type='SafeCheckpointHook',

@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Hooks of the training loop."""
 
-from .channels_last import ChannelsLastHook
 from .nan_guard import NaNGuardHook
 from .random_state import RandomStateHook
 from .safe_checkpoint import SafeCheckpointHook
@@ -9,7 +8,6 @@ from .step_ema import StepEMAHook
 from .weight_decay import BatchScaledWeightDecayHook
 
 __all__ = [
-    'ChannelsLastHook',
     'BatchScaledWeightDecayHook',
     'NaNGuardHook',
     'RandomStateHook',
