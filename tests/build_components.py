@@ -51,7 +51,7 @@ def arguments(prefix: str) -> dict:
         ),
         METRICS=dict(SmallObjectMetric={}),
         HOOKS=dict(
-            BatchScaledWeightDecayHook={}, ChannelsLastHook={}, NaNGuardHook={},
+            BatchScaledWeightDecayHook={}, NaNGuardHook={},
             RandomStateHook={}, SafeCheckpointHook={},
             StepEMAHook=dict(ema_type='ExponentialMovingAverage'),
         ),

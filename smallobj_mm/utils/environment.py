@@ -74,7 +74,7 @@ def build_runner(cfg: Config) -> Runner:
     switched off with a message and distributed runs use gloo.
     """
     use_safe_loader()
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
+    if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)  # first: from then on only rank 0 logs
     disable_sync_bn_on_cpu(cfg)
     if cfg.get('default_scope') == 'mmpretrain':

@@ -24,6 +24,6 @@ def switch_to_deploy(model: nn.Module) -> nn.Module:
     model.eval()
     for module in list(model.modules()):
         fold = getattr(module, 'switch_to_deploy', None)
-        if module is not model and callable(fold):
+        if callable(fold):
             fold()
     return fuse_conv_bn(model)
