@@ -11,7 +11,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 12
-batch_size = 8  # images
+batch_size = 4  # images
 
 # -------- changed sometimes --------
 lr = 2e-3

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 import smallobj_mm.datasets  # noqa: F401
 
-SIZES = dict(voc=640, bstld=1280, railworker=640, hituav=640, synthetic_det=320)
+SIZES = dict(voc=640, bstld=1280, railworker=640, hituav=640, synthetic_det=256)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_synthetic_batches(load, tmp_path):
     assert val_loader.dataset.metainfo['classes'] == ('disk', 'square', 'triangle')
     for batch in (train, val):
         assert len(batch['inputs']) == 4
-        assert all(img.shape == (3, 320, 320) for img in batch['inputs'])
+        assert all(img.shape == (3, 256, 256) for img in batch['inputs'])
     boxes = [sample.gt_instances.bboxes for sample in train['data_samples']]
     assert sum(len(b) for b in boxes) > 0
     assert all((b.tensor if hasattr(b, 'tensor') else b).shape[1] == 4 for b in boxes)

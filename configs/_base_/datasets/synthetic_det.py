@@ -1,14 +1,14 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Synthetic small objects: made below data_root at first use, 400 images to train, 100 to evaluate.
+# Synthetic small objects: made below data_root at first use, 200 images to train, 50 to evaluate.
 
 dataset_type = 'SyntheticSmallObjectDataset'
 data_root = 'data/synthetic_det/'
-img_scale = (320, 320)  # px, (width, height) that the network is given
+img_scale = (256, 256)  # px, (width, height) that the network is given
 # Both splits are made with these: other values make the folder anew.
 synthetic = dict(
-    num_images=500,  # both splits together
+    num_images=250,  # both splits together
     val_fraction=0.2,
-    image_size=320,  # px
+    image_size=256,  # px
     seed=0,
     style='shapes',  # disk, square, triangle; or 'infrared': target
 )
@@ -30,8 +30,8 @@ mosaic_dataset = dict(
     pipeline=[
         # mosaic of 4 images, of 9 with the probability nine_prob
         dict(type='SmallObjectMosaic', img_scale=img_scale, nine_prob=0.2, pad_val=114),
-        # scale 0.9: factor 0.1 to 1.9; translate: share of the side
-        dict(type='MosaicAffine', img_scale=img_scale, scale=0.9, translate=0.2, pad_val=114),
+        # scale 0.5: factor 0.5 to 1.5; translate: share of the side
+        dict(type='MosaicAffine', img_scale=img_scale, scale=0.5, translate=0.2, pad_val=114),
     ],
 )
 train_dataset = dict(
