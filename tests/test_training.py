@@ -20,6 +20,8 @@ def cfg(repo_root, tmp_path):
     cfg = Config.fromfile(repo_root / 'configs/obsdm/obsdm_r18_demo.py')
     cfg.launcher = 'none'
     cfg.work_dir = str(tmp_path / 'work')
+    # mmengine keeps visualizers by name: another test's would go on writing to its own folder.
+    cfg.visualizer.name = str(tmp_path)
     data = dict(
         type='SyntheticSmallObjectDataset', data_root=str(tmp_path / 'data'), num_images=8,
         val_fraction=0.5, image_size=SIZE, object_size=(10, 24), max_objects=3, seed=0,

@@ -1,0 +1,64 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Time and work of models."""
+
+import subprocess
+import sys
+import time
+
+import torch
+from torch import nn
+
+from smallobj_mm.utils.benchmark import compare, count_flops, count_parameters
+
+
+class Net(nn.Conv2d):
+    """One convolution that takes a mode, as the models of the stack do."""
+
+    def forward(self, x, mode):
+        assert mode == 'tensor'
+        return super().forward(x)
+
+
+def test_counts():
+    net = Net(4, 8, 3, padding=1, bias=False)
+    assert count_parameters(net) == 4 * 8 * 9
+    # Two operations for each multiplication with addition.
+    assert count_flops(net, torch.rand(2, 4, 10, 6)) == 2 * 2 * 10 * 6 * 4 * 8 * 9
+
+
+def test_compare_gives_ratios():
+    done = []
+    work = 10**9
+    matmul, timings = compare(
+        [(lambda: time.sleep(0.02), work), (lambda: time.sleep(0.06), work)],
+        rounds=3,
+        progress=lambda *turn: done.append(turn),
+    )
+    assert done == [(1, 3), (2, 3), (3, 3)]
+    fast, slow = timings
+    assert matmul > 0
+    assert 0.02 <= fast.seconds < slow.seconds
+    assert fast.rate == work / fast.seconds
+    assert fast.ratio > slow.ratio > 0
+
+
+def test_tool_prints_plain_and_deployed(repo_root):
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(repo_root / 'tools/analysis_tools/benchmark.py'),
+            str(repo_root / 'configs/obsdm/obsdm_r18_demo.py'),
+            '--shape',
+            '64',
+            '--rounds',
+            '1',
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    assert float(rows['deployed'][2]) < float(rows['plain'][2])  # the 1x1 branches are folded
+    assert 'matrix product 2048^3' in done.stdout
+    assert 'of the plain time' in lines[-1]
