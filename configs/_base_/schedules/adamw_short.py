@@ -14,7 +14,7 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='DecayGroupsOptimWrapperConstructor',  # no decay on norms, biases, implicit vectors
-    # fused: one pass over the weights in place of eight
+    # fused: one pass over the weights a step
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
 )
 
