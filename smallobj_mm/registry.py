@@ -9,6 +9,7 @@ but the scope: mmengine imports ``smallobj_mm.registry`` when it meets a name su
 
 from mmengine.registry import (
     DATASETS,
+    FUNCTIONS,
     HOOKS,
     METRICS,
     MODELS,
@@ -29,6 +30,7 @@ SCOPED = {
     root.name: Registry(root.name, parent=root, scope=SCOPE)
     for root in (
         DATASETS,
+        FUNCTIONS,
         HOOKS,
         METRICS,
         MODELS,
@@ -44,6 +46,7 @@ SCOPED = {
 
 __all__ = [
     'DATASETS',
+    'FUNCTIONS',
     'HOOKS',
     'METRICS',
     'MODELS',
