@@ -1,6 +1,13 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Backbones."""
 
-from .ssl_resnet import SSLResNet18
+from smallobj_mm.utils.frameworks import has_framework
 
-__all__ = ['SSLResNet18']
+from .dual_stream_encoder import DualStreamEncoder
+
+__all__ = ['DualStreamEncoder']
+
+if has_framework('mmdet'):
+    from .ssl_resnet import SSLResNet18
+
+    __all__ += ['SSLResNet18']

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Losses as functions of tensors."""
+"""Losses."""
 
 from .ciou import aligned_ciou
+from .map_losses import MapBCELoss, SoftIoULoss
 
-__all__ = ['aligned_ciou']
+__all__ = ['MapBCELoss', 'SoftIoULoss', 'aligned_ciou']

@@ -2,5 +2,6 @@
 """Necks."""
 
 from .cross_pafpn import CrossPAFPN
+from .nested_interactive_neck import NestedInteractiveNeck
 
-__all__ = ['CrossPAFPN']
+__all__ = ['CrossPAFPN', 'NestedInteractiveNeck']

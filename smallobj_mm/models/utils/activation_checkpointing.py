@@ -1,0 +1,47 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Activations that are computed again in the backward pass instead of being kept."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+@contextmanager
+def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norms normalize by the batch as before, and leave their running statistics alone."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    buffers = [(n, n.running_mean, n.running_var, n.num_batches_tracked) for n in norms]
+    for norm in norms:
+        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for norm, mean, var, batches in buffers:
+            norm.track_running_stats = True
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, var, batches
+
+
+def run_checkpointed(
+    module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor
+) -> Tensor:
+    """``function(*inputs)``, whose activations are computed again in the backward pass.
+
+    The second computation does not update the running statistics of batch norms once more, as it
+    would with the plain ``torch.utils.checkpoint``.
+
+    Args:
+        module: Holds every batch norm that ``function`` runs.
+        function: From tensors to a tensor.
+        inputs: Its arguments.
+    """
+    return checkpoint(
+        function,
+        *inputs,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _running_statistics_kept(module)),
+    )
