@@ -49,7 +49,7 @@ def arguments(prefix: str) -> dict:
             LoadImageStrict={}, SmallObjectMosaic={}, MosaicAffine={}, BetaMixUp={},
             MultiplicativeHSV={}, SmallBoxFilter={},
         ),
-        METRICS=dict(SmallObjectMetric={}),
+        METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(
             BatchScaledWeightDecayHook={}, NaNGuardHook={},
             RandomStateHook={}, SafeCheckpointHook={},

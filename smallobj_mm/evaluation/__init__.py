@@ -9,3 +9,8 @@ if find_spec('mmdet') is not None:
     from .small_object_metric import SmallObjectMetric
 
     __all__ += ['SmallObjectMetric']
+
+if find_spec('mmseg') is not None:
+    from .irstd_metric import IRSTDMetric
+
+    __all__ += ['IRSTDMetric']
