@@ -5,5 +5,11 @@ from smallobj_mm.utils.frameworks import has_framework
 
 from . import initializers  # noqa: F401
 
+if has_framework('mmcv'):
+    from . import backbones, decode_heads, losses, necks  # noqa: F401
+
 if has_framework('mmdet'):
-    from . import backbones, dense_heads, necks, task_modules  # noqa: F401
+    from . import dense_heads, task_modules  # noqa: F401
+
+if has_framework('mmpretrain'):
+    from . import selfsup  # noqa: F401

@@ -11,11 +11,13 @@ import torch
 
 from smallobj_mm.engine.checkpoint import load_plain
 from smallobj_mm.models.utils.authors_keys import convert_obsdm
+from smallobj_mm.models.utils.authors_keys_detsim import convert_detsim
+from smallobj_mm.models.utils.authors_keys_ismallnet import convert_ismallnet
 from smallobj_mm.utils.cli import errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 
 #: Model -> function from the authors' checkpoint to (state dict, metadata, lines to print).
-CONVERTERS = {'obsdm': convert_obsdm}
+CONVERTERS = {'detsim': convert_detsim, 'ismallnet': convert_ismallnet, 'obsdm': convert_obsdm}
 
 
 def parse_args() -> argparse.Namespace:
