@@ -1,20 +1,15 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The synthetic small-object set on disk: Pascal VOC layout plus masks, made as a whole."""
 
-import json
 import os
 import os.path as osp
-import secrets
-import shutil
 from typing import Optional, Sequence
 from xml.sax.saxutils import escape
 
 import cv2
 import numpy as np
 
-# PyTorch depends on filelock, so that it is always there.
-from filelock import FileLock
-
+from .stamped_folder import make_stamped_folder
 from .synthetic_scene import OBJECT_SIZES, STYLES, Scene, render_scene
 
 #: File that tells what a folder was made from.
@@ -68,34 +63,7 @@ def make_synthetic_dataset(
     parameters = _check_parameters(
         num_images, image_size, seed, style, val_fraction, object_size, max_objects
     )
-    out_dir = osp.realpath(out_dir)
-    if _read_stamp(out_dir) == parameters:
-        return False
-    parent, name = osp.split(out_dir)
-    os.makedirs(parent, exist_ok=True)
-    with FileLock(osp.join(parent, f'.{name}.lock')):
-        found = _read_stamp(out_dir)
-        if found == parameters:
-            return False
-        if found is None and osp.isdir(out_dir) and os.listdir(out_dir):
-            raise FileExistsError(
-                f'{out_dir}: holds files but no {STAMP}, so it is not a synthetic data set made '
-                'here; expected an empty or absent folder: choose another data_root'
-            )
-        # Left over from processes that were killed; nobody else writes while the lock is held.
-        for leftover in os.listdir(parent):
-            if leftover.startswith(f'.{name}.') and leftover.endswith('.tmp'):
-                shutil.rmtree(osp.join(parent, leftover), ignore_errors=True)
-        new, old = (osp.join(parent, f'.{name}.{secrets.token_hex(4)}.tmp') for _ in range(2))
-        try:
-            _write_all(new, parameters)
-            if osp.isdir(out_dir):
-                os.rename(out_dir, old)
-            os.rename(new, out_dir)
-        finally:
-            for folder in (new, old):
-                shutil.rmtree(folder, ignore_errors=True)
-    return True
+    return make_stamped_folder(out_dir, STAMP, parameters, _write_all)
 
 
 def _check_parameters(
@@ -135,17 +103,6 @@ def _check_parameters(
     )
 
 
-def _read_stamp(folder: str) -> Optional[dict]:
-    """Content of the stamp, None where there is none, {} where it is damaged."""
-    try:
-        with open(osp.join(folder, STAMP), encoding='utf-8') as file:
-            return json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        return {}
-
-
 def _write_all(folder: str, parameters: dict) -> None:
     for sub in ('JPEGImages', 'Annotations', 'masks', osp.join('ImageSets', 'Main')):
         os.makedirs(osp.join(folder, sub))
@@ -166,7 +123,6 @@ def _write_all(folder: str, parameters: dict) -> None:
     num_val = min(max(round(count * parameters['val_fraction']), 1), count - 1)
     for split, part in (('train', names[:-num_val]), ('val', names[-num_val:])):
         _write_text(osp.join(folder, 'ImageSets', 'Main', f'{split}.txt'), '\n'.join(part) + '\n')
-    _write_text(osp.join(folder, STAMP), json.dumps(parameters, indent=2) + '\n')
 
 
 def _write_image(path: str, image: np.ndarray) -> None:
