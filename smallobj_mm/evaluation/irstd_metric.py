@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
 from typing import Any, Sequence
 
 import numpy as np
@@ -13,18 +10,17 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from smallobj_mm.registry import METRICS
-from smallobj_mm.utils.io import atomic_write_json, atomic_write_text
+from smallobj_mm.utils.io import atomic_write_json
 from smallobj_mm.utils.probability_maps import foreground_probability
 
-from .irstd_counts import MATCH_DISTANCE, ImageCounts, count_image
+from .irstd_counts import MATCH_DISTANCE, count_image
 from .irstd_summary import (
     check_options,
     evaluate_images,
-    image_iou,
     threshold_name,
     without_nan,
 )
-from .irstd_table import format_table
+from .irstd_table import format_table, write_per_image
 
 _NAMES = ('IoU', 'nIoU', 'Pd', 'Fa', 'precision', 'recall', 'F1')
 
@@ -183,33 +179,3 @@ class IRSTDMetric(BaseMetric):
         for name, value in result.get('authors', {}).items():
             values[f'authors_{name}'] = value
         return values
-
-
-def write_per_image(
-    path: str | Path,
-    names: Sequence[str],
-    images: Sequence[ImageCounts],
-    thresholds: Sequence[float],
-) -> None:
-    """Write a CSV table with a line for each image and threshold, whole or not at all.
-
-    Args:
-        path: Where to.
-        names: What the images are called.
-        images: Their counts.
-        thresholds: Those of the counts.
-    """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator='\n')
-    table.writerow(
-        ['image', 'threshold', 'IoU', 'targets', 'detected', 'false_components', 'false_pixels']
-    )
-    for index, threshold in enumerate(thresholds):
-        overlaps = image_iou(images, index, 'one')
-        for name, one, overlap in zip(names, images, overlaps):
-            table.writerow([
-                name, threshold_name(threshold), f'{overlap:.6f}', len(one.target_areas),
-                int(one.detected[index].sum()), int(one.false_components[index]),
-                int(one.false_pixels[index]),
-            ])  # fmt: skip
-    atomic_write_text(path, text.getvalue())

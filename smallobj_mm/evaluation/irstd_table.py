@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+from pathlib import Path
 from typing import Any, Sequence
 
-from .irstd_summary import SIZES
+from smallobj_mm.utils.io import atomic_write_text
+
+from .irstd_counts import ImageCounts
+from .irstd_summary import SIZES, image_iou, threshold_name
 
 _EMPTY = {
     'one': 'counts as 1',
@@ -105,3 +111,33 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     ]
     return '\n'.join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def write_per_image(
+    path: str | Path,
+    names: Sequence[str],
+    images: Sequence[ImageCounts],
+    thresholds: Sequence[float],
+) -> None:
+    """Write a CSV table with a line for each image and threshold, whole or not at all.
+
+    Args:
+        path: Where to.
+        names: What the images are called.
+        images: Their counts.
+        thresholds: Those of the counts.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator='\n')
+    table.writerow(
+        ['image', 'threshold', 'IoU', 'targets', 'detected', 'false_components', 'false_pixels']
+    )
+    for index, threshold in enumerate(thresholds):
+        overlaps = image_iou(images, index, 'one')
+        for name, one, overlap in zip(names, images, overlaps):
+            table.writerow([
+                name, threshold_name(threshold), f'{overlap:.6f}', len(one.target_areas),
+                int(one.detected[index].sum()), int(one.false_components[index]),
+                int(one.false_pixels[index]),
+            ])  # fmt: skip
+    atomic_write_text(path, text.getvalue())
