@@ -52,6 +52,7 @@ def arguments(prefix: str) -> dict:
         METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(
             BatchScaledWeightDecayHook={}, NaNGuardHook={},
+            ProbabilityMapHook=dict(out_dir='none'),
             RandomStateHook={}, SafeCheckpointHook={},
             StepEMAHook=dict(ema_type='ExponentialMovingAverage'),
         ),

@@ -45,6 +45,14 @@ def parse_args() -> argparse.Namespace:
         '--out',
         help='file for the predictions (.pkl); a folder for the maps of mmseg models',
     )
+    parser.add_argument(
+        '--prob-dir',
+        help='folder for probability maps, a PNG per image at its original size (mmseg configs); '
+        'tools/analysis_tools/evaluate_maps.py reads them',
+    )
+    parser.add_argument(
+        '--prob-bits', type=int, choices=[8, 16], default=8, help='bits of the probability maps'
+    )
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument(
         '--show-dir',
@@ -134,11 +142,28 @@ def set_map_output(cfg: Config, out: str) -> None:
     if not writers:
         raise ValueError(
             f'--out {out}: the config has none of the metrics that write maps '
-            f'({", ".join(_MAP_WRITERS)}) in test_evaluator'
+            f'({", ".join(_MAP_WRITERS)}) in test_evaluator; --prob-dir works with any metric'
         )
     writers[0]['output_dir'] = out
     if writers[0]['type'].endswith('CityscapesMetric'):
         writers[0]['keep_results'] = True
+
+
+def set_probability_maps(cfg: Config, args: argparse.Namespace, scope: str) -> None:
+    """Let a hook write the probability maps.
+
+    Raises:
+        ValueError: The config is not one of segmentation.
+    """
+    if scope != 'mmseg':
+        raise ValueError(
+            f'--prob-dir {args.prob_dir}: the config is one of {scope}, expected one of mmseg '
+            "(default_scope = 'mmseg'): only segmentation has probability maps"
+        )
+    hook = dict(
+        type='smallobj_mm.ProbabilityMapHook', out_dir=args.prob_dir, bits=args.prob_bits
+    )
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
 def dump_metric(path: Path, scope: str) -> DumpResults:
@@ -162,6 +187,8 @@ def main() -> None:
         check_out(args.out, scope)
         if scope == 'mmseg':
             set_map_output(cfg, args.out)
+    if args.prob_dir is not None:
+        set_probability_maps(cfg, args, scope)
     if args.show or args.show_dir:
         set_visualization(cfg, args, scope)
     if args.tta:

@@ -1,7 +1,11 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Hooks of the training loop."""
 
+from .feature_spread import FeatureSpreadHook
+from .fixed_lr import FixedLRHook
+from .knn_accuracy import KNNAccuracyHook
 from .nan_guard import NaNGuardHook
+from .probability_maps import ProbabilityMapHook
 from .random_state import RandomStateHook
 from .safe_checkpoint import SafeCheckpointHook
 from .step_ema import StepEMAHook
@@ -9,7 +13,11 @@ from .weight_decay import BatchScaledWeightDecayHook
 
 __all__ = [
     'BatchScaledWeightDecayHook',
+    'FeatureSpreadHook',
+    'FixedLRHook',
+    'KNNAccuracyHook',
     'NaNGuardHook',
+    'ProbabilityMapHook',
     'RandomStateHook',
     'SafeCheckpointHook',
     'StepEMAHook',
