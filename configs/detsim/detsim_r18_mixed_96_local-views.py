@@ -1,0 +1,41 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# DetSim at 96 px, with two more views that consist of 3x3 small crops.
+
+_base_ = ['./detsim_r18_mixed_96.py']
+
+# -------- changed often --------
+local_weight = 1.0  # of the local views' similarity against that of the whole views
+
+# -------- changed sometimes --------
+train_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(
+        type='AugmentedViews',
+        views=[{{_base_.view}}, {{_base_.view}}, {{_base_.local_view}}, {{_base_.local_view}}],
+        num_global=2,
+    ),
+    dict(type='PackViews', targets=['crop', 'color']),
+]
+
+# -------- never changed: where the values above go --------
+model = dict(local_weight=local_weight)
+tree = dict(type='ImageTreeDataset', pipeline=train_pipeline)
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(**tree, data_root='data/imagenet_sample'),
+            dict(
+                **tree,
+                data_root='data/HIT-UAV',
+                image_folder='JPEGImages',
+                image_list='ImageSets/Main/train.txt',
+            ),
+            dict(
+                **tree,
+                data_root='data/NUAA-SIRST',
+                image_folder='image',
+                image_list='train.txt',
+            ),
+        ]
+    )
+)
