@@ -1,6 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # DetSim within the reach of a CPU: 96 px views of three mixed data sets, narrower projectors.
-# Also the pattern for several data sets of your own: the list is in _base_/datasets/ssl_views_96.py.
+# Also the pattern for several data sets of your own (list: _base_/datasets/ssl_views_96.py).
 
 _base_ = [
     '../_base_/models/detsim_r18.py',
