@@ -1,17 +1,26 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Data sets and transforms; the detection part is there if mmdet is installed."""
+"""Data sets and transforms; detection needs mmdet, segmentation mmseg."""
 
 from smallobj_mm.utils.frameworks import has_framework
 
 from . import transforms
 from .synthetic_files import make_synthetic_dataset
+from .synthetic_irstd_files import make_synthetic_irstd
 
-__all__ = ['make_synthetic_dataset', 'transforms']
+__all__ = ['make_synthetic_dataset', 'make_synthetic_irstd', 'transforms']
 
 if has_framework('mmcv'):
+    from .label_decoupling import decouple_label
     from .transforms.loading import LoadImageStrict
 
-    __all__ += ['LoadImageStrict']
+    __all__ += ['LoadImageStrict', 'decouple_label']
+
+if has_framework('mmseg'):
+    from .collate import sync_resize_collate
+    from .irstd import IRSTDDataset
+    from .synthetic_irstd import SyntheticIRSTDDataset
+
+    __all__ += ['IRSTDDataset', 'SyntheticIRSTDDataset', 'sync_resize_collate']
 
 if has_framework('mmdet'):
     from .bosch import BoschTrafficLightsDataset
@@ -29,3 +38,8 @@ if has_framework('mmdet'):
         'YOLOFolderDataset',
         'dataset_to_coco',
     ]
+
+if has_framework('mmpretrain'):
+    from .image_tree import ImageTreeDataset
+
+    __all__ += ['ImageTreeDataset']

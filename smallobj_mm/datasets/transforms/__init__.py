@@ -1,7 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Transforms for data pipelines.
 
-Loading needs mmcv; the others use mmdet's boxes. Each part is registered where that is installed.
+Loading needs mmcv; the others use mmdet's boxes or mmseg's data samples. Each part is registered
+where that is installed.
 """
 
 from importlib.util import find_spec
@@ -9,9 +10,27 @@ from importlib.util import find_spec
 __all__ = []
 
 if find_spec('mmcv') is not None:
+    from .crops import RandomEdgeCrop, TargetAwareCrop
+    from .label_decoupling import LabelDecoupling
     from .loading import LoadImageStrict
+    from .mask_loading import LoadBinaryMask
+    from .photometric import RandomGammaNoise
+    from .rotate import RandomRot90
 
-    __all__ += ['LoadImageStrict']
+    __all__ += [
+        'LabelDecoupling',
+        'LoadBinaryMask',
+        'LoadImageStrict',
+        'RandomEdgeCrop',
+        'RandomGammaNoise',
+        'RandomRot90',
+        'TargetAwareCrop',
+    ]
+
+if find_spec('mmseg') is not None:
+    from .packing import PackIRSTDInputs
+
+    __all__ += ['PackIRSTDInputs']
 
 if find_spec('mmdet') is not None:
     from .affine import MosaicAffine
@@ -26,4 +45,29 @@ if find_spec('mmdet') is not None:
         'MultiplicativeHSV',
         'SmallBoxFilter',
         'SmallObjectMosaic',
+    ]
+
+if find_spec('mmpretrain') is not None:
+    from .view_wrappers import AugmentedViews, LocalCrops, PackViews
+    from .views import (
+        RecordedBlur,
+        RecordedColorJitter,
+        RecordedCrop,
+        RecordedFlip,
+        RecordedGrayscale,
+        RecordedRotation,
+        RecordedSolarize,
+    )
+
+    __all__ += [
+        'AugmentedViews',
+        'LocalCrops',
+        'PackViews',
+        'RecordedBlur',
+        'RecordedColorJitter',
+        'RecordedCrop',
+        'RecordedFlip',
+        'RecordedGrayscale',
+        'RecordedRotation',
+        'RecordedSolarize',
     ]
