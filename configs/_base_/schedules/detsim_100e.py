@@ -15,6 +15,8 @@ auto_scale_lr = dict(base_batch_size=256, enable=True)
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)]
 
 custom_hooks = [
+    # where BN is not synchronised (CPU): the same statistics in all processes at an epoch's end
+    dict(type='SyncBuffersHook', priority='ABOVE_NORMAL'),
     dict(type='FixedLRHook'),  # the predictors keep their learning rate
     dict(type='FeatureSpreadHook', interval=50),  # iterations
 ]

@@ -27,6 +27,8 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
     Args:
         in_channels: Channels of each level of a stream, the finest first.
         channels: Channels of the maps that are joined.
+        depth_to_space: Each position of the finest level gives the logits of a square of pixels of
+            this side; the encoder's ``space_to_depth``.
         align_corners: Of the enlargements.
         norm_cfg: Normalization.
         init_cfg: Initialization, as in mmengine.
@@ -41,6 +43,7 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         self,
         in_channels: Sequence[int] = (16, 32, 64, 128, 256),
         channels: int = 16,
+        depth_to_space: int = 1,
         align_corners: bool = False,
         norm_cfg: ConfigType = {'type': 'BN'},
         init_cfg: ConfigType | list[ConfigType] | None = None,
@@ -49,6 +52,8 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         if not in_channels:
             raise ValueError('InteriorBoundaryFusionHeadModule: in_channels is empty')
         self.align_corners = align_corners
+        self.depth_to_space = depth_to_space
+        pixels = depth_to_space**2
         joined = len(in_channels) * channels
 
         def laterals() -> nn.ModuleList:
@@ -64,13 +69,13 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         self.interior_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
         self.boundary_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
         self.fusion_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
-        self.interior_logit = nn.Conv2d(channels, 1, 3, padding=1)
-        self.boundary_logit = nn.Conv2d(channels, 1, 3, padding=1)
+        self.interior_logit = nn.Conv2d(channels, pixels, 3, padding=1)
+        self.boundary_logit = nn.Conv2d(channels, pixels, 3, padding=1)
         self.mask_logit = nn.Sequential(
             nn.Conv2d(3 * channels, channels, 3, padding=1),
             build_norm_layer(norm_cfg, channels)[1],
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, 1, 3, padding=1),
+            nn.Conv2d(channels, pixels, 3, padding=1),
         )
 
     def forward(self, inputs: TwoStreams) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,7 +86,7 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
                 ``(N, in_channels[i], H_i, W_i)``, the finest first.
 
         Returns:
-            Three maps ``(N, 1, H_0, W_0)``.
+            Three maps ``(N, 1, H_0 s, W_0 s)``, s being ``depth_to_space``.
 
         Raises:
             ValueError: If there are not two streams of as many levels as ``in_channels``.
@@ -105,7 +110,10 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         boundary = self.boundary_final(self._join(boundaries))
         fusion = self.fusion_final(self._join(fused))
         mask = self.mask_logit(torch.cat([interior, boundary, fusion], dim=1))
-        return self.interior_logit(interior), self.boundary_logit(boundary), mask
+        logits = (self.interior_logit(interior), self.boundary_logit(boundary), mask)
+        if self.depth_to_space == 1:
+            return logits
+        return tuple(F.pixel_shuffle(logit, self.depth_to_space) for logit in logits)
 
     def _join(self, levels: list[Tensor]) -> Tensor:
         """All levels at the finest one's size, concatenated, the coarsest first."""

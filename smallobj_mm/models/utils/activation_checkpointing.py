@@ -13,17 +13,15 @@ from torch.utils.checkpoint import checkpoint
 def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norms normalize by the batch as before, and leave their running statistics alone."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
-    buffers = [(n, n.running_mean, n.running_var, n.num_batches_tracked) for n in norms]
-    for norm in norms:
-        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        norm.momentum = 0.0  # of the batch, in the running statistics
     try:
         yield
     finally:
-        for norm, mean, var, batches in buffers:
-            norm.track_running_stats = True
-            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, var, batches
+        for norm, momentum, batches in before:
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(batches)
 
 
 def run_checkpointed(
