@@ -81,9 +81,9 @@ def set_visualization(cfg: Config, args: argparse.Namespace, scope: str) -> None
         if cfg.get('visualizer') is None:
             raise ValueError(
                 '--show-dir: the config has no visualizer; add visualizer='
-                "dict(type='SegLocalVisualizer')"
+                "dict(type='IRSTDVisualizer'), or 'SegLocalVisualizer' for more than one class"
             )
-        cfg.visualizer['save_dir'] = args.show_dir
+        hook.update(type='smallobj_mm.SegPicturesHook', out_dir=args.show_dir)
 
 
 def set_tta(cfg: Config, scope: str) -> None:

@@ -1,6 +1,13 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Pictures of samples, drawn so that small objects stay visible."""
 
+from smallobj_mm.utils.frameworks import has_framework
+
 from .sample_drawing import class_colours, draw_sample
 
 __all__ = ['class_colours', 'draw_sample']
+
+if has_framework('mmseg'):
+    from .irstd_visualizer import IRSTDVisualizer
+
+    __all__ += ['IRSTDVisualizer']

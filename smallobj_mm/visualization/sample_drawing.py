@@ -84,10 +84,10 @@ def draw_sample(
         if count
     ]
     entries.append((f'ignored {len(ignored)}', IGNORE_COLOUR))
-    return np.concatenate([canvas, _legend(entries, canvas.shape[1])], axis=0)
+    return np.concatenate([canvas, legend_strip(entries, canvas.shape[1])], axis=0)
 
 
-def _legend(entries: list[tuple[str, Sequence[int]]], width: int) -> np.ndarray:
+def legend_strip(entries: list[tuple[str, Sequence[int]]], width: int) -> np.ndarray:
     """Lines of coloured words on black, as many as it takes; (h, width, 3) uint8."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
     placed, line, x = [], 0, 4

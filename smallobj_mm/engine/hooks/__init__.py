@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Hooks of the training loop."""
 
+from smallobj_mm.utils.frameworks import has_framework
+
 from .feature_spread import FeatureSpreadHook
 from .fixed_lr import FixedLRHook
 from .knn_accuracy import KNNAccuracyHook
@@ -22,3 +24,8 @@ __all__ = [
     'SafeCheckpointHook',
     'StepEMAHook',
 ]
+
+if has_framework('mmseg'):
+    from .segmentation_pictures import SegPicturesHook
+
+    __all__ += ['SegPicturesHook']
