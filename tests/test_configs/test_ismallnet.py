@@ -1,0 +1,64 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The configs of the infrared segmentation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from shipped import CONFIGS, LEAVES, loaders
+
+from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.benchmark import count_flops
+
+FAMILY = 'ismallnet/'
+
+
+def test_there_are_configs_of_every_kind():
+    names = {Path(leaf).stem for leaf in LEAVES}
+    assert {
+        'ismallnet_nuaa', 'ismallnet_nudt', 'ismallnet_irstd1k', 'ismallnet_nuaa_fast',
+        'ismallnet_s_nuaa', 'ismallnet_t_nuaa', 'ismallnet_demo',
+    } <= names
+
+
+def build(cfg):
+    """The config's model without memory."""
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
+        return MODELS.build(cfg.model).eval()
+
+
+def test_model(cfg):
+    """Built, and its three maps have the size of the image."""
+    image = torch.empty(2, 3, 64, 96, device='meta')
+    outs = build(cfg)(image, mode='tensor')
+    assert [tuple(out.shape) for out in outs] == [(2, 1, 64, 96)] * 3
+
+
+@pytest.mark.parametrize(
+    'name, share',
+    [('ismallnet_nuaa', 1), ('ismallnet_s_nuaa', 1 / 4), ('ismallnet_t_nuaa', 1 / 12)],
+)
+def test_work(name, share):
+    """The published model's 61 GFLOPs at 256x256 px, and what the small ones may take of them."""
+    cfg = Config.fromfile(CONFIGS / f'ismallnet/{name}.py')
+    flops = count_flops(build(cfg), torch.empty(1, 3, 256, 256, device='meta'))
+    assert flops <= 61.0e9 * share
+    assert flops > 0.5 * 61.0e9 * share
+
+
+def test_labels_are_decoupled_after_what_moves_pixels(cfg):
+    """A map of the label that is resized afterwards is not the label's map any more."""
+    loader = cfg.train_dataloader
+    names = [t.type for t in loader.dataset.pipeline]
+    names += [t.type for t in loader.get('collate_fn', {}).get('transforms', [])]
+    assert names[-2:] == ['LabelDecoupling', 'PackIRSTDInputs']
+
+
+def test_evaluated_at_native_size(cfg):
+    """The truth is loaded after the image was resized, if it is."""
+    for loader in loaders(cfg)[1:]:
+        names = [t.type for t in loader.dataset.pipeline]
+        if 'Resize' in names:
+            assert names.index('LoadBinaryMask') > names.index('Resize')

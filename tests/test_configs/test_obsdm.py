@@ -1,0 +1,55 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The detector's configs."""
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from shipped import CONFIGS, LEAVES, loaders, pipelines, raw_datasets
+
+from smallobj_mm.models.layers.semantic_decoupling import DECOUPLING_MODES
+from smallobj_mm.registry import DATASETS, MODELS
+
+FAMILY = 'obsdm/'
+
+
+def test_there_are_configs_of_every_kind():
+    names = {Path(leaf).stem for leaf in LEAVES if leaf.startswith(FAMILY)}
+    assert {
+        'obsdm_r18_voc', 'obsdm_r18_voc_authors', 'obsdm_r18_bstld', 'obsdm_r18_railworker',
+        'obsdm_r18_hituav', 'obsdm_r18_demo',
+    } <= names
+    configs = [Config.fromfile(CONFIGS / leaf) for leaf in LEAVES if leaf.startswith(FAMILY)]
+    modes = {config.model.get('neck', {}).get('decoupling') for config in configs}
+    assert modes >= set(DECOUPLING_MODES)
+
+
+def test_model(cfg):
+    """Built, and its maps have the shapes that the head's strides promise."""
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model).eval()
+    image = torch.empty(2, 3, 128, 192, device='meta')
+    outs = model(image, mode='tensor')
+    head = model.bbox_head
+    strides = [s if isinstance(s, int) else s[0] for s in head.prior_generator.strides]
+    maps = outs[0] if isinstance(outs[0], (list, tuple)) else outs
+    assert [tuple(m.shape[-2:]) for m in maps] == [(128 // s, 192 // s) for s in strides]
+    if cfg.model.bbox_head.type == 'DecoupledCrossHead':
+        assert isinstance(outs, tuple)
+        assert {m.shape[1] for m in outs} == {3 * (5 + head.num_classes)}
+
+
+def test_classes_of_the_head_are_those_of_the_data(cfg):
+    for loader in loaders(cfg):
+        for raw in raw_datasets(loader.dataset):
+            built = DATASETS.build(dict(raw, lazy_init=True, pipeline=[]))
+            assert len(built.metainfo['classes']) == cfg.model.bbox_head.num_classes
+
+
+def test_image_size_of_the_head_is_that_of_the_pipeline(cfg):
+    """The objectness weight depends on it."""
+    if cfg.model.bbox_head.type != 'DecoupledCrossHead':
+        return
+    transforms = {t.type: t for t in pipelines(cfg.train_dataloader.dataset)}
+    if 'MosaicAffine' in transforms and cfg.model.bbox_head.get('obj_gain') == 0.7:
+        assert max(transforms['MosaicAffine'].img_scale) == cfg.model.bbox_head.img_size
