@@ -12,6 +12,7 @@ from smallobj_mm.datasets import (
     SmallObjectVOCDataset,
     SyntheticSmallObjectDataset,
     dataset_to_coco,
+    make_synthetic_dataset,
 )
 
 
@@ -89,6 +90,31 @@ def test_stock_coco_data_set_reads_the_same(tmp_path, command, capsys):
         ]
         for left, right in zip(one['instances'], other['instances']):
             assert left['bbox'] == pytest.approx(right['bbox'], abs=1e-9)
+
+
+def test_source_is_read_as_it_was_made(tmp_path, command, capsys):
+    """It is never made anew with the command's own parameters."""
+    root, out = tmp_path / 'set', tmp_path / 'out.json'
+    make_synthetic_dataset(
+        str(root), num_images=6, image_size=96, seed=3, style='infrared', val_fraction=0.5
+    )
+    before = {path: path.stat().st_mtime_ns for path in root.rglob('*')}
+    args = ['synthetic', str(root), str(out), '--ann-file', 'ImageSets/Main/val.txt']
+    assert command(args) == 0
+    coco = json.loads(out.read_text())
+    assert len(coco['images']) == 3 and coco['images'][0]['width'] == 96
+    assert [c['name'] for c in coco['categories']] == ['target']
+    assert command([*args, '--seed', '3', '--num-images', '6']) == 0
+    out.unlink()
+    assert command([*args, '--seed', '4']) == 1
+    error = capsys.readouterr().err.strip()
+    assert str(root) in error and "'seed': 3" in error and '--seed 4' in error
+    assert '\n' not in error and not out.exists()
+    assert {path: path.stat().st_mtime_ns for path in root.rglob('*')} == before
+    (root / 'synthetic.json').write_text('{damaged')
+    assert command(args) == 1
+    assert 'damaged' in capsys.readouterr().err
+    assert len(list(root.rglob('*'))) == len(before)
 
 
 def test_other_formats(tmp_path, voc_folder, xml_object, image_writer, command):

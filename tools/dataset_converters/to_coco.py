@@ -12,8 +12,9 @@
 """
 
 import argparse
+import os
 import sys
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 from smallobj_mm.compat import activate
 
@@ -27,6 +28,9 @@ from smallobj_mm.datasets import (  # noqa: E402
     YOLOFolderDataset,
     dataset_to_coco,
 )
+from smallobj_mm.datasets.stamped_folder import read_stamp  # noqa: E402
+from smallobj_mm.datasets.synthetic_files import STAMP  # noqa: E402
+from smallobj_mm.datasets.synthetic_scene import STYLES  # noqa: E402
 from smallobj_mm.utils.io import atomic_write_json  # noqa: E402
 
 FORMATS = {
@@ -36,6 +40,7 @@ FORMATS = {
     'hituav': HITUAVDataset,
     'synthetic': SyntheticSmallObjectDataset,
 }
+SYNTHETIC_OPTIONS = ('num_images', 'image_size', 'seed', 'style')
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -76,23 +81,69 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
                 help='do not look for the images',
             )
         if name == 'synthetic':
-            sub.add_argument('--num-images', type=int, default=500)
-            sub.add_argument('--image-size', type=int, default=320, help='px')
-            sub.add_argument('--seed', type=int, default=0)
-            sub.add_argument('--style', choices=('shapes', 'infrared'), default='shapes')
+            sub.add_argument('--num-images', type=int, help='default: 500, where SRC is absent')
+            sub.add_argument('--image-size', type=int, help='px (default: 320)')
+            sub.add_argument('--seed', type=int, help='default: 0')
+            sub.add_argument('--style', choices=tuple(STYLES), help='default: shapes')
     return parser.parse_args(argv)
+
+
+def open_synthetic(
+    data_root: str, ann_file: List[str], parameters: Dict[str, object], **checks
+) -> SmallObjectVOCDataset:
+    """The synthetic set; one that is there is read as it is, and never made anew.
+
+    Args:
+        data_root: Folder of the set.
+        ann_file: Lists.
+        parameters: What it is to be made with; those that are None are not asked for.
+        **checks: ``strict`` and ``unknown_labels`` of the data set.
+
+    Raises:
+        ValueError: If the set that is there was made with other parameters.
+    """
+    asked = {name: value for name, value in parameters.items() if value is not None}
+    stamp = read_stamp(data_root, STAMP)
+    if stamp is None:
+        return SyntheticSmallObjectDataset(
+            ann_file, data_root=data_root, test_mode=True, **asked, **checks
+        )
+    if stamp.get('style') not in STYLES:
+        raise ValueError(
+            f'{os.path.join(data_root, STAMP)}: damaged, expected the parameters of the set; '
+            'make the set anew in another folder'
+        )
+    other = {name: stamp.get(name) for name, value in asked.items() if stamp.get(name) != value}
+    if other:
+        options = ' '.join(f'--{name.replace("_", "-")} {asked[name]}' for name in other)
+        raise ValueError(
+            f'{data_root}: was made with {other}, but {options} is given; leave the options out '
+            'to convert it as it is, or choose another folder'
+        )
+    return SmallObjectVOCDataset(
+        ann_file,
+        data_root=data_root,
+        metainfo=dict(classes=STYLES[stamp['style']]),
+        test_mode=True,
+        **checks,
+    )
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Convert; returns the exit status."""
     options = vars(parse_args(argv))
-    dataset_class = FORMATS[options.pop('format')]
+    name = options.pop('format')
     out = options.pop('out')
     classes = options.pop('classes', None)
     if classes:
         options['metainfo'] = dict(classes=tuple(classes))
     try:
-        coco = dataset_to_coco(dataset_class(test_mode=True, **options))
+        if name == 'synthetic':
+            parameters = {key: options.pop(key) for key in SYNTHETIC_OPTIONS}
+            dataset = open_synthetic(parameters=parameters, **options)
+        else:
+            dataset = FORMATS[name](test_mode=True, **options)
+        coco = dataset_to_coco(dataset)
         atomic_write_json(out, coco)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
