@@ -21,6 +21,7 @@ ANCHORS = dict(
     strides=[8, 16, 32],
 )
 VOC = dict(ann_file='x.txt', data_root='none', lazy_init=True)
+IRSTD = dict(data_root='none', lazy_init=True)
 
 
 def arguments(prefix: str) -> dict:
@@ -28,6 +29,7 @@ def arguments(prefix: str) -> dict:
     head_module = dict(type=f'{prefix}DecoupledCrossHeadModule', in_channels=[8, 8, 8])
     return dict(
         MODELS=dict(
+            IRSTDDataPreProcessor={},
             SSLResNet18=dict(init_cfg=dict(type=f'{prefix}SSLPretrained', checkpoint='x.pth')),
             CrossPAFPN=dict(in_channels=[8, 8, 8], widen_factor=0.0625),
             DecoupledCrossHead=dict(
@@ -43,11 +45,14 @@ def arguments(prefix: str) -> dict:
         WEIGHT_INITIALIZERS=dict(SSLPretrained=dict(checkpoint='x.pth')),
         DATASETS=dict(
             SmallObjectVOCDataset=VOC, YOLOFolderDataset=VOC, BoschTrafficLightsDataset=VOC,
-            HITUAVDataset=VOC, SyntheticSmallObjectDataset=VOC,
+            HITUAVDataset=VOC, SyntheticSmallObjectDataset=VOC, IRSTDDataset=IRSTD,
+            SyntheticIRSTDDataset=IRSTD,
         ),
         TRANSFORMS=dict(
             LoadImageStrict={}, SmallObjectMosaic={}, MosaicAffine={}, BetaMixUp={},
-            MultiplicativeHSV={}, SmallBoxFilter={},
+            MultiplicativeHSV={}, SmallBoxFilter={}, LabelDecoupling={}, LoadBinaryMask={},
+            PackIRSTDInputs={}, RandomEdgeCrop={}, RandomGammaNoise={}, RandomRot90={},
+            TargetAwareCrop=dict(size=64),
         ),
         METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(
