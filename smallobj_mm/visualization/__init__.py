@@ -3,9 +3,10 @@
 
 from smallobj_mm.utils.frameworks import has_framework
 
+from .label_drawing import draw_label_maps
 from .sample_drawing import class_colours, draw_sample
 
-__all__ = ['class_colours', 'draw_sample']
+__all__ = ['class_colours', 'draw_label_maps', 'draw_sample']
 
 if has_framework('mmseg'):
     from .irstd_visualizer import IRSTDVisualizer

@@ -141,3 +141,33 @@ def test_real_images(tool, repo_root, shared_dir, tmp_path, split):
     height = 640 if split == 'train' else 512
     for img in pictures(tmp_path).values():
         assert img.shape[1] == 640 and img.shape[0] > height
+
+
+SEGMENTATION = """
+default_scope = 'mmseg'
+custom_imports = dict(imports=['smallobj_mm'], allow_failed_imports=False)
+data = dict(type='SyntheticIRSTDDataset', data_root=ROOT, num_images=4, image_size=96)
+load = [dict(type='LoadImageStrict'), dict(type='LoadBinaryMask')]
+train_dataloader = dict(
+    dataset=dict(**data, pipeline=load),
+    collate_fn=dict(
+        type='sync_resize_collate', sizes=[64],
+        transforms=[dict(type='LabelDecoupling'), dict(type='PackIRSTDInputs')],
+    ),
+)
+val_dataloader = dict(
+    dataset=dict(**data, split='test', pipeline=[*load, dict(type='PackIRSTDInputs')]),
+)
+"""
+
+
+def test_segmentation(tool, tmp_path):
+    (tmp_path / 'config.py').write_text(
+        SEGMENTATION.replace('ROOT', repr(str(tmp_path / 'data')))
+    )
+    for split, number, size in (('train', 3, (64, 3 * 64 + 4)), ('val', 1, (96, 96))):
+        out = tmp_path / split
+        tool.main([str(tmp_path / 'config.py'), '--split', split, '--output-dir', str(out)])
+        drawn = pictures(out)
+        assert len(drawn) == number
+        assert all(img.shape[:2] == size for img in drawn.values())

@@ -1,5 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Draw what the network is given: images and boxes after the whole data pipeline."""
+"""Draw what the network is given: images and truth after the whole data pipeline.
+
+For detection the boxes, for segmentation the mask's contour, the interior and the boundary map,
+side by side.
+"""
 
 import argparse
 import os
@@ -13,9 +17,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
-from smallobj_mm.registry import DATASETS
+from smallobj_mm.registry import DATASETS, FUNCTIONS
 from smallobj_mm.utils.io import atomic_write_bytes
-from smallobj_mm.visualization import draw_sample
+from smallobj_mm.visualization import draw_label_maps, draw_sample
 
 WINDOW = f'browse_dataset {smallobj_mm.__version__}'
 
@@ -45,9 +49,34 @@ def parse_args(argv=None):
     return args
 
 
+def packed(item, collate):
+    """The sample as it is in a batch; where the loader resizes whole batches, one of its own.
+
+    Args:
+        item: What the data set gives.
+        collate: Config of the loader's collate function, None if it has none.
+
+    Returns:
+        dict: ``inputs`` and ``data_samples``.
+    """
+    if collate is None or 'inputs' in item:
+        return item
+    collate = dict(collate)
+    kind = collate.pop('type')
+    batch = (FUNCTIONS.get(kind) if isinstance(kind, str) else kind)([item], **collate)
+    return {name: value[0] for name, value in batch.items()}
+
+
 def picture(item, classes, zoom):
     """The picture of one packed sample, (h, w, 3) uint8 BGR."""
     sample = item['data_samples']
+    img = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
+    if 'gt_sem_seg' in sample:
+        maps = [
+            sample.get(name).data[0].numpy() if name in sample else None
+            for name in ('gt_sem_seg', 'gt_interior_map', 'gt_boundary_map')
+        ]
+        return draw_label_maps(img, *maps, zoom=zoom)
     boxes = [
         np.asarray(getattr(part.bboxes, 'tensor', part.bboxes)).reshape(-1, 4)
         if 'bboxes' in part
@@ -55,7 +84,6 @@ def picture(item, classes, zoom):
         for part in (sample.gt_instances, sample.get('ignored_instances', {}))
     ]
     labels = np.asarray(sample.gt_instances.get('labels', np.zeros(0))).astype(int)
-    img = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
     return draw_sample(img, boxes[0], labels, boxes[1], classes, zoom)
 
 
@@ -74,7 +102,7 @@ def main(argv=None):
     number = min(args.num or len(dataset), len(dataset))
     progress = ProgressBar(number, file=sys.stdout)
     for index in range(number):
-        item = dataset[index]
+        item = packed(dataset[index], loader.get('collate_fn'))
         drawn = picture(item, dataset.metainfo['classes'], args.zoom)
         if args.output_dir:
             stem = Path(item['data_samples'].get('img_path', 'sample')).stem
