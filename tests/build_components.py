@@ -29,6 +29,15 @@ def arguments(prefix: str) -> dict:
     head_module = dict(type=f'{prefix}DecoupledCrossHeadModule', in_channels=[8, 8, 8])
     return dict(
         MODELS=dict(
+            DetSim=dict(
+                backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3)),
+                neck=dict(type=f'{prefix}MultiStageProjector', hid_channels=8, out_channels=8),
+                head=dict(type=f'{prefix}MultiStageSimilarityHead', in_channels=8),
+                auxiliary_head=dict(type=f'{prefix}AugmentationAwareHead', hid_channels=8),
+            ),
+            MultiStageProjector=dict(hid_channels=8, out_channels=8),
+            MultiStageSimilarityHead=dict(in_channels=8, hid_channels=8),
+            AugmentationAwareHead=dict(hid_channels=8),
             IRSTDDataPreProcessor={},
             SSLResNet18=dict(init_cfg=dict(type=f'{prefix}SSLPretrained', checkpoint='x.pth')),
             CrossPAFPN=dict(in_channels=[8, 8, 8], widen_factor=0.0625),
@@ -44,11 +53,15 @@ def arguments(prefix: str) -> dict:
         TASK_UTILS=dict(AnchorOTAAssigner={}, ScaledSigmoidBBoxCoder={}),
         WEIGHT_INITIALIZERS=dict(SSLPretrained=dict(checkpoint='x.pth')),
         DATASETS=dict(
+            ImageTreeDataset=dict(data_root='none', lazy_init=True),
             SmallObjectVOCDataset=VOC, YOLOFolderDataset=VOC, BoschTrafficLightsDataset=VOC,
             HITUAVDataset=VOC, SyntheticSmallObjectDataset=VOC, IRSTDDataset=IRSTD,
             SyntheticIRSTDDataset=IRSTD,
         ),
         TRANSFORMS=dict(
+            AugmentedViews=dict(views=[[], []]), LocalCrops={}, PackViews={}, RecordedBlur={},
+            RecordedColorJitter={}, RecordedCrop={}, RecordedFlip={}, RecordedGrayscale={},
+            RecordedRotation={}, RecordedSolarize={},
             LoadImageStrict={}, SmallObjectMosaic={}, MosaicAffine={}, BetaMixUp={},
             MultiplicativeHSV={}, SmallBoxFilter={}, LabelDecoupling={}, LoadBinaryMask={},
             PackIRSTDInputs={}, RandomEdgeCrop={}, RandomGammaNoise={}, RandomRot90={},
@@ -56,11 +69,14 @@ def arguments(prefix: str) -> dict:
         ),
         METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(
+            FeatureSpreadHook={}, FixedLRHook={}, KNNAccuracyHook=dict(bank_dataloader={}),
             BatchScaledWeightDecayHook={}, NaNGuardHook={},
             ProbabilityMapHook=dict(out_dir='none'),
             RandomStateHook={}, SafeCheckpointHook={},
+            SegPicturesHook={},
             StepEMAHook=dict(ema_type='ExponentialMovingAverage'),
         ),
+        VISUALIZERS=dict(IRSTDVisualizer=dict(name='pictures')),
         OPTIM_WRAPPERS={
             name: dict(optimizer=torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1))
             for name in (

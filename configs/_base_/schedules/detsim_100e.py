@@ -12,7 +12,7 @@ optim_wrapper = dict(
 # Always on: lr = 0.05 * images a step (batch size times processes) / 256.
 auto_scale_lr = dict(base_batch_size=256, enable=True)
 
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)]
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]  # changed after each epoch
 
 custom_hooks = [
     # where BN is not synchronised (CPU): the same statistics in all processes at an epoch's end

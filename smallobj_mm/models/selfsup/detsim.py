@@ -49,11 +49,14 @@ class DetSim(BaseSelfSupervisor):
         data_preprocessor: ConfigType | None = None,
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
+        # By its full name, so that a DetSim is built in other scopes, too.
+        preprocessor = dict(data_preprocessor or {})
+        preprocessor.setdefault('type', 'mmpretrain.SelfSupDataPreprocessor')
         super().__init__(
             backbone=backbone,
             neck=neck,
             head=head,
-            data_preprocessor=data_preprocessor,
+            data_preprocessor=preprocessor,
             init_cfg=init_cfg,
         )
         if auxiliary_head is not None:
