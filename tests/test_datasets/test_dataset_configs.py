@@ -87,3 +87,38 @@ def test_hituav_batch_carries_regions_to_ignore(load, shared_dir):
     )
     sample = built[index]['data_samples']
     assert len(sample.ignored_instances) > 0 and sample.img_shape == (512, 640)
+
+
+def first_batch(loader, data_root):
+    """The first batch of a loader, made in this process."""
+    loader.dataset.data_root = str(data_root)
+    loader.update(num_workers=0, persistent_workers=False)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return next(iter(Runner.build_dataloader(loader, seed=0)))
+
+
+@pytest.mark.parametrize('name', ['nuaa_sirst', 'nudt_sirst', 'irstd1k', 'synthetic_irstd'])
+def test_infrared(load, shared_dir, tmp_path, name):
+    cfg = load(name)
+    assert cfg.val_dataloader == cfg.test_dataloader
+    assert cfg.val_evaluator == cfg.test_evaluator == dict(type='IRSTDMetric')
+    folder = {'nuaa_sirst': 'NUAA-SIRST', 'nudt_sirst': 'NUDT-SIRST'}.get(name)
+    root = shared_dir / 'data' / folder if folder else tmp_path / 'set'
+    if name == 'irstd1k':
+        with pytest.raises(FileNotFoundError, match='infrared|IRSTD-1k'):
+            first_batch(cfg.train_dataloader, root)
+        return
+    batch = first_batch(cfg.train_dataloader, root)
+    assert len(batch['inputs']) == 16
+    shapes = {tuple(image.shape[1:]) for image in batch['inputs']}
+    assert len(shapes) == 1 and shapes <= {(s, s) for s in cfg.train_sizes}
+    assert {'gt_sem_seg', 'gt_interior_map', 'gt_boundary_map'} <= set(
+        batch['data_samples'][0].keys()
+    )
+    if name == 'nudt_sirst':  # the images of its test are not here
+        cfg.val_dataloader.dataset.update(split='train', holdout=dict(fraction=0.1, part='val'))
+    batch = first_batch(cfg.val_dataloader, root)
+    for image, sample in zip(batch['inputs'], batch['data_samples']):
+        assert tuple(sample.gt_sem_seg.shape) == sample.ori_shape
+        native = (352, 352) if name == 'nuaa_sirst' else sample.ori_shape
+        assert tuple(image.shape[1:]) == tuple(sample.img_shape) == native
