@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# For runs of a few hundred or thousand steps (a demo, a small data set, a CPU). The published recipe
+# For runs of a few hundred or thousand steps (a demo, a small set, a CPU). The published recipe
 # (obsdm_300e.py) needs tens of thousands: the objectness, a mean over all cells, moves too slowly
 # under SGD. AdamW's steps do not depend on the size of a loss term.
 

@@ -115,8 +115,8 @@ class DualStreamEncoder(BaseModule):
             x: Images ``(N, C, H, W)`` of any size.
 
         Returns:
-            For each stream a tuple of levels ``(N, channels[i], H / 2^i / s, W / 2^i / s)`` with s the
-            ``space_to_depth``, sides rounded up; with a single stream that tuple itself.
+            For each stream a tuple of levels ``(N, channels[i], H / 2^i / s, W / 2^i / s)``, s being
+            ``space_to_depth`` and sides rounded up; with a single stream that tuple itself.
         """
         if self.space_to_depth > 1:
             height, width = x.shape[2:]

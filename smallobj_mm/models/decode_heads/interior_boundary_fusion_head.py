@@ -111,8 +111,8 @@ class InteriorBoundaryFusionHead(BaseModule):
             train_cfg: Not needed; in mmseg's signature.
 
         Returns:
-            ``loss_interior``, ``loss_boundary`` and ``loss_mask``, scalars, each the weighted sum of
-            the losses in ``loss_decode``.
+            ``loss_interior``, ``loss_boundary`` and ``loss_mask``, scalars, each the weighted sum
+            of the losses in ``loss_decode``.
 
         Raises:
             ValueError: If a data sample has no decoupled maps.

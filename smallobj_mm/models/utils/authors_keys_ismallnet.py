@@ -66,7 +66,9 @@ def rename_ismallnet(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
     return renamed, dropped
 
 
-def convert_ismallnet(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], dict, list[str]]:
+def convert_ismallnet(
+    checkpoint: Mapping, source: str
+) -> tuple[dict[str, Tensor], dict, list[str]]:
     """A checkpoint of ours from one of the authors' iSmallNet.
 
     Args:

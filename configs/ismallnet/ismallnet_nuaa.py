@@ -1,0 +1,39 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# iSmallNet on NUAA-SIRST with the authors' recipe; tested at the published size 352x352.
+
+_base_ = [
+    '../_base_/models/ismallnet.py',
+    '../_base_/datasets/nuaa_sirst.py',
+    '../_base_/schedules/ismallnet_1500e.py',
+    '../_base_/runtime/default_runtime_seg.py',
+]
+
+# -------- changed often --------
+data_root = 'data/NUAA-SIRST'
+max_epochs = 1500
+batch_size = 16  # images, over all GPUs
+
+# -------- changed sometimes --------
+lr = 0.05  # at the peak of the triangle
+with_cp = False  # True: less than half the memory of a training step, a third more time
+
+# -------- never changed: where the values above go --------
+train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=max_epochs)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(
+        type='OneCycleLR',
+        by_epoch=True,
+        convert_to_iter_based=True,
+        eta_max=lr,
+        total_steps=max_epochs,  # epochs
+        pct_start=0.5,  # of the run
+        anneal_strategy='linear',
+        div_factor=1e4,  # peak / first rate
+        final_div_factor=1,  # first rate / last
+    ),
+]
+model = dict(backbone=dict(with_cp=with_cp), neck=dict(with_cp=with_cp))
