@@ -3,6 +3,7 @@
 
 import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -33,13 +34,23 @@ def trained(repo_root, tmp_path_factory):
     return path, model.backbone.state_dict()
 
 
-@pytest.fixture
-def exported(trained, tmp_path, repo_root, run_tool):
-    out = tmp_path / 'backbone.safetensors'
-    tool = repo_root / 'tools/model_converters/export_backbone.py'
-    done = run_tool(sys.executable, tool, trained[0], out)
-    assert done.returncode == 0, done.stderr
-    assert '120 tensors written' in done.stdout
+def export(repo_root, monkeypatch, source, target):
+    """The tool in this process; its exit status."""
+    tool = str(repo_root / 'tools/model_converters/export_backbone.py')
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, 'argv', [tool, str(source), str(target)])
+        try:
+            runpy.run_path(tool, run_name='__main__')
+        except SystemExit as stop:
+            return stop.code
+    return 0
+
+
+@pytest.fixture(scope='module')
+def exported(trained, tmp_path_factory, repo_root):
+    out = tmp_path_factory.mktemp('exported') / 'backbone.safetensors'
+    with pytest.MonkeyPatch.context() as patch:
+        assert export(repo_root, patch, trained[0], out) == 0
     return out
 
 
@@ -112,20 +123,23 @@ def test_stock_configs(framework, name, exported, trained, said):
     assert 'loaded 120/120' in said[-1]
 
 
-def test_pth_for_those_without_this_package(trained, tmp_path, repo_root, run_tool, monkeypatch):
+def test_pth_for_those_without_this_package(trained, tmp_path, repo_root, monkeypatch, capsys):
     out = tmp_path / 'backbone.pth'
-    tool = repo_root / 'tools/model_converters/export_backbone.py'
-    assert run_tool(sys.executable, tool, trained[0], out).returncode == 0
+    assert export(repo_root, monkeypatch, trained[0], out) == 0
+    assert '120 tensors written' in capsys.readouterr().out
     saved = torch.load(out, weights_only=True)
     assert saved['meta']['epochs'] == '7' and len(saved['state_dict']) == 120
 
 
-def test_what_cannot_be_exported(tmp_path, repo_root, run_tool):
+def test_what_cannot_be_exported(tmp_path, repo_root, monkeypatch, capsys, trained):
     torch.save(dict(state_dict={'head.weight': torch.zeros(2)}), tmp_path / 'x.pth')
-    tool = repo_root / 'tools/model_converters/export_backbone.py'
-    done = run_tool(sys.executable, tool, tmp_path / 'x.pth', tmp_path / 'y.safetensors')
-    assert done.returncode == 2 and 'error: ' in done.stderr and 'no ResNet found' in done.stderr
-    assert not (tmp_path / 'y.safetensors').exists()
+    for source, target, message in (
+        (tmp_path / 'x.pth', tmp_path / 'y.safetensors', 'no ResNet found'),
+        (trained[0], tmp_path / 'y.onnx', 'expected a name that ends in'),
+    ):
+        assert export(repo_root, monkeypatch, source, target) == 2
+        assert message in capsys.readouterr().err
+        assert not target.exists()
 
 
 def test_header_runs_no_code(tmp_path):
