@@ -21,7 +21,9 @@ DPI = 200
 INSET = 0.42
 #: Least side of the part that the inset enlarges, in pixels.
 LEAST_SIDE = 20
-_FOCUS = '#ffb000'
+_FOCUS = '#4fc3f7'
+#: Interior and boundary maps that stay below this are shown brighter.
+_FAINT = 0.5
 
 
 def _rgb(bgr: tuple[int, int, int]) -> tuple[float, ...]:
@@ -63,11 +65,9 @@ def draw_figure(
             false_alarms=np.zeros((0, 3)))),
         ('Prediction', probability, verdict),
     ]  # fmt: skip
-    panels += [
-        (title, values, None)
-        for title, values in (('Interior', interior), ('Boundary', boundary))
-        if values is not None
-    ]
+    for title, values in (('Interior', interior), ('Boundary', boundary)):
+        if values is not None:
+            panels.append((*_brightened(title, values), None))
     height, width = truth.shape
     total = PANEL * height / width + _HEAD + _FOOT
     figure = Figure(figsize=(len(panels) * PANEL, total))
@@ -122,6 +122,14 @@ def focus_window(verdict: Verdict, shape: tuple[int, int]) -> tuple[int, int, in
     left = int(np.clip(round(x - side / 2 + 0.5), 0, shape[1] - side))
     top = int(np.clip(round(y - side / 2 + 0.5), 0, shape[0] - side))
     return left, top, side
+
+
+def _brightened(title: str, values: np.ndarray) -> tuple[str, np.ndarray]:
+    """A faint map so that its largest value is white, and a title that says so."""
+    largest = float(values.max())
+    if not 1e-3 < largest < _FAINT:
+        return title, values
+    return f'{title} (white = {largest:.2g})', values / largest
 
 
 def _show(axes: Axes, values: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from smallobj_mm.registry import VISUALIZERS
 
 from .irstd_marks import draw_verdict
 
-#: Pictures are enlarged by whole numbers up to this height in pixels.
+#: Pictures are enlarged by whole numbers to about this height in pixels.
 HEIGHT = 512
 
 
@@ -64,7 +64,7 @@ class IRSTDVisualizer(SegLocalVisualizer):
         if draw_gt and data_sample is not None and 'gt_sem_seg' in data_sample:
             truth = data_sample.gt_sem_seg.data.cpu().numpy().reshape(size)
         bgr = np.ascontiguousarray(image[..., ::-1])
-        drawn = draw_verdict(bgr, predicted, truth, zoom=max(HEIGHT // size[0], 1))
+        drawn = draw_verdict(bgr, predicted, truth, zoom=max(round(HEIGHT / size[0]), 1))
         rgb = np.ascontiguousarray(drawn[..., ::-1])
         if show:
             self.show(rgb, win_name=name, wait_time=wait_time)

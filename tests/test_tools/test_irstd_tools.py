@@ -115,7 +115,7 @@ def test_pictures_of_the_test(tested):
     found = sorted(tested.glob('*/pictures/*.png'))
     assert [path.name for path in found] == ['im0.png', 'im1.png', 'im2.png']
     picture = cv2.imread(str(found[0]))
-    zoom = 512 // 50
+    zoom = round(512 / 50)
     assert picture.shape[1] == 2 * 70 * zoom + 2 and picture.shape[0] > 50 * zoom
     original = cv2.imread(str(tested.parent / 'images' / 'im0.png'))
     # A pixel in the middle of a target and one far away: drawn beside, not over.

@@ -78,8 +78,10 @@ def titles(figure):
 
 def test_figure(scene):
     image, probability, truth = scene
-    figure = draw_figure(image, probability, truth, probability, probability, name='im 1')
-    assert titles(figure) == ['Input', 'Ground truth', 'Prediction', 'Interior', 'Boundary']
+    figure = draw_figure(image, probability, truth, probability, probability / 10, name='im 1')
+    assert titles(figure) == [
+        'Input', 'Ground truth', 'Prediction', 'Interior', 'Boundary (white = 0.1)',
+    ]  # fmt: skip
     (legend,) = figure.legends
     words = [text.get_text() for text in legend.get_texts()]
     assert words[:3] == ['hit (1)', 'miss (1)', 'false alarm (2)']
