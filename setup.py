@@ -94,7 +94,9 @@ def main() -> None:
                 'Topic :: Scientific/Engineering :: Artificial Intelligence',
             ],
             packages=find_packages(include=['smallobj_mm', 'smallobj_mm.*']),
-            package_data={'smallobj_mm': mim_files() if copies else []},
+            package_data={
+                'smallobj_mm': ['weights/*.safetensors', *(mim_files() if copies else [])],
+            },
             include_package_data=True,
             python_requires='>=3.10',
             install_requires=read_requirements('runtime'),

@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 150
+max_epochs = 135
 batch_size = 8  # crops
 
 # -------- changed sometimes --------

@@ -4,8 +4,8 @@
 
 train_cfg = dict(
     type='EpochBasedTrainLoop',
-    max_epochs=150,  # epochs
-    val_interval=30,  # epochs
+    max_epochs=135,  # epochs
+    val_interval=45,  # epochs
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -115,7 +115,7 @@ class DualStreamEncoder(BaseModule):
             x: Images ``(N, C, H, W)`` of any size.
 
         Returns:
-            For each stream a tuple of levels ``(N, channels[i], H / 2^i / s, W / 2^i / s)``, s being
+            For each stream levels ``(N, channels[i], H / 2^i / s, W / 2^i / s)``, s being
             ``space_to_depth`` and sides rounded up; with a single stream that tuple itself.
         """
         if self.space_to_depth > 1:

@@ -1,0 +1,49 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+#!/usr/bin/env python
+"""A checkpoint's weights as a small .safetensors file whose header says how they came about."""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import json
+
+from smallobj_mm.engine.backbone_export import describe_training
+from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.engine.publishing import publishable
+from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.io import atomic_write_bytes
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', help='of a work-dir')
+    parser.add_argument('out', help='the file to write, .safetensors')
+    parser.add_argument('--half', action='store_true', help='kernels in half precision')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Publish."""
+    args = parse_args()
+    with errors_in_one_line():
+        if not args.out.endswith('.safetensors'):
+            raise ValueError(f'{args.out}: expected a name that ends in .safetensors')
+        try:
+            from safetensors.torch import save
+        except ImportError:
+            raise ImportError(
+                f'{args.out}: writing it needs the package safetensors, install it with pip '
+                'install safetensors'
+            ) from None
+        checkpoint = load_plain(args.checkpoint)
+        tensors = publishable(checkpoint, args.checkpoint, args.half)
+        header = describe_training(checkpoint) | {'names': 'mmengine'}
+        data = save(tensors, metadata=header)
+        atomic_write_bytes(args.out, data)
+        print(json.dumps(header, indent=2))
+        print(f'{args.out}: {len(tensors)} tensors, {len(data) / 1e6:.2f} MB written')
+
+
+if __name__ == '__main__':
+    main()
