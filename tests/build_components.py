@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
+from mmengine.visualization import Visualizer
 
 #: What each component needs to be built: registry -> name -> arguments.
 ANCHORS = dict(
@@ -27,6 +28,7 @@ IRSTD = dict(data_root='none', lazy_init=True)
 def arguments(prefix: str) -> dict:
     """Config of every component; nested types of ours have the prefix as well."""
     head_module = dict(type=f'{prefix}DecoupledCrossHeadModule', in_channels=[8, 8, 8])
+    fusion_module = dict(type=f'{prefix}InteriorBoundaryFusionHeadModule', in_channels=[4, 8])
     return dict(
         MODELS=dict(
             DetSim=dict(
@@ -39,6 +41,14 @@ def arguments(prefix: str) -> dict:
             MultiStageSimilarityHead=dict(in_channels=8, hid_channels=8),
             AugmentationAwareHead=dict(hid_channels=8),
             IRSTDDataPreProcessor={},
+            DualStreamEncoder=dict(channels=[4, 8], num_blocks=[1, 1]),
+            NestedInteractiveNeck=dict(in_channels=[4, 8], num_blocks=[1, 1]),
+            InteriorBoundaryFusionHead=dict(
+                head_module=fusion_module,
+                loss_decode=[dict(type=f'{prefix}MapBCELoss'), dict(type=f'{prefix}SoftIoULoss')],
+            ),
+            InteriorBoundaryFusionHeadModule=dict(in_channels=[4, 8]),
+            MapBCELoss={}, SoftIoULoss={},
             SSLResNet18=dict(init_cfg=dict(type=f'{prefix}SSLPretrained', checkpoint='x.pth')),
             CrossPAFPN=dict(in_channels=[8, 8, 8], widen_factor=0.0625),
             DecoupledCrossHead=dict(
@@ -156,6 +166,7 @@ def main() -> None:
     scope, folder = sys.argv[1:]
     activate_compat()
     init_default_scope(scope)
+    Visualizer.get_instance('components')  # hooks that draw ask for the current one
     assert 'smallobj_mm' not in sys.modules
     build_all(scope, 'smallobj_mm.')
     with open(f'{folder}/{scope}.py', 'w') as f:
