@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
+from mmengine.visualization import Visualizer
 
 #: What each component needs to be built: registry -> name -> arguments.
 ANCHORS = dict(
@@ -167,6 +168,7 @@ def main() -> None:
     activate_compat()
     init_default_scope(scope)
     Visualizer.get_instance('components')  # hooks that draw ask for the current one
+    Visualizer.get_instance('visualizer')  # picture hooks ask for the current one
     assert 'smallobj_mm' not in sys.modules
     build_all(scope, 'smallobj_mm.')
     with open(f'{folder}/{scope}.py', 'w') as f:

@@ -2,6 +2,7 @@
 """Time and work of models, as ratios against a baseline measured in the same run."""
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -46,6 +47,53 @@ def count_flops(model: nn.Module, inputs: Tensor) -> int:
 def count_parameters(model: nn.Module) -> int:
     """Number of parameters."""
     return sum(p.numel() for p in model.parameters())
+
+
+def training_step(model: nn.Module, inputs: Tensor) -> None:
+    """Forward and backward pass of the network, batch norms in training mode.
+
+    Loss and optimizer are left out: the mean square of all outputs stands for the loss.
+
+    Args:
+        model: A model that takes ``mode='tensor'``, in training mode.
+        inputs: Batch ``(N, C, H, W)`` as the network takes it.
+    """
+    sum(out.square().mean() for out in _tensors(model(inputs, mode='tensor'))).backward()
+    model.zero_grad(set_to_none=True)
+
+
+def _tensors(outs: Tensor | Sequence) -> list[Tensor]:
+    if isinstance(outs, Tensor):
+        return [outs]
+    return [tensor for out in outs for tensor in _tensors(out)]
+
+
+def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') -> int:
+    """Bytes that a call needs at most on top of what is held before.
+
+    On the CPU it is the growth of the process's largest resident size: measure what needs most,
+    or measure in a fresh process.
+
+    Args:
+        call: What is measured.
+        device: Where it runs.
+    """
+    if torch.device(device).type == 'cuda':
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    before = _largest_resident()
+    call()
+    return _largest_resident() - before
+
+
+def _largest_resident() -> int:
+    import resource  # there is none on Windows
+
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def compare(

@@ -8,7 +8,13 @@ import time
 import torch
 from torch import nn
 
-from smallobj_mm.utils.benchmark import compare, count_flops, count_parameters
+from smallobj_mm.utils.benchmark import (
+    compare,
+    count_flops,
+    count_parameters,
+    peak_memory,
+    training_step,
+)
 
 
 class Net(nn.Conv2d):
@@ -40,6 +46,39 @@ def test_compare_gives_ratios():
     assert 0.02 <= fast.seconds < slow.seconds
     assert fast.rate == work / fast.seconds
     assert fast.ratio > slow.ratio > 0
+
+
+def test_peak_memory():
+    """A larger one after the other: the process's largest size never falls."""
+    small = peak_memory(lambda: torch.ones(2**28, dtype=torch.uint8))
+    large = peak_memory(lambda: torch.ones(3 * 2**28, dtype=torch.uint8))
+    assert 0 <= small < 1.5 * 2**28
+    assert large > 2**28
+
+
+def test_training_step_reaches_every_weight():
+    net = Net(3, 2, 3)
+    seen = []
+    net.weight.register_hook(lambda grad: seen.append(grad.abs().sum().item()))
+    training_step(net, torch.rand(1, 3, 8, 8))
+    assert len(seen) == 1 and seen[0] > 0
+    assert net.weight.grad is None
+
+
+def test_tool_measures_a_training_step(repo_root):
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(repo_root / 'tools/analysis_tools/benchmark.py'),
+            str(repo_root / 'configs/ismallnet/ismallnet_demo.py'),
+            '--train', '--shape', '32', '--rounds', '1', '--batch-size', '2',
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'training' in done.stdout
+    assert 'peak memory of a step' in done.stdout
 
 
 def test_tool_prints_plain_and_deployed(repo_root):

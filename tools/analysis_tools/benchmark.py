@@ -1,6 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
-"""Speed of a config's model, plain and deployed, against a matrix product of the same run."""
+"""Speed of a config's model, plain and deployed, against a matrix product of the same run.
+
+With --train: of a training step (forward and backward pass of the network), and its peak memory.
+"""
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
@@ -16,13 +19,21 @@ from mmengine.runner import load_checkpoint
 from smallobj_mm.engine.checkpoint import use_safe_loader
 from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.models.utils import switch_to_deploy
-from smallobj_mm.utils.benchmark import compare, count_flops, count_parameters
+from smallobj_mm.utils.benchmark import (
+    compare,
+    count_flops,
+    count_parameters,
+    peak_memory,
+    training_step,
+)
 from smallobj_mm.utils.cli import errors_in_one_line
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='path of the config')
     parser.add_argument('--checkpoint', help='weights; the speed does not depend on them')
     parser.add_argument(
@@ -30,6 +41,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--batch-size', type=int, default=1, help='images a call')
     parser.add_argument('--threads', type=int, default=2, help='threads on the CPU')
+    parser.add_argument('--train', action='store_true', help='measure a training step')
     parser.add_argument('--rounds', type=int, default=10, help='times each model is timed')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument(
@@ -59,46 +71,73 @@ def build(args: argparse.Namespace) -> torch.nn.Module:
     return model.eval().to(args.device, memory_format=getattr(torch, args.memory_format))
 
 
-@torch.no_grad()
 def main() -> None:
     """Measure and print a table."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     with errors_in_one_line():
         plain = build(args)
-    deployed = switch_to_deploy(copy.deepcopy(plain))
     height, width = args.shape[0], args.shape[-1]
     images = torch.rand(args.batch_size, 3, height, width, device=args.device)
     images = images.contiguous(memory_format=getattr(torch, args.memory_format))
-
-    models = {'plain': plain, 'deployed': deployed}
-    flops = {name: count_flops(model, images) for name, model in models.items()}
-
-    def progress(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            print(f'\rround {done}/{of}', end='\n' if done == of else '', file=sys.stderr)
-
-    matmul, timings = compare(
-        [
-            (lambda model=model: model(images, mode='tensor'), flops[name])
-            for name, model in models.items()
-        ],
-        args.device,
-        args.rounds,
-        progress,
-    )
     print(
         f'{args.config}: batch {args.batch_size}, {height}x{width} px, {args.device}, '
         f'{args.threads} threads, fp32, {args.memory_format}'
     )
+    if args.train:
+        measure_training(plain, images, args)
+    else:
+        measure_inference(plain, images, args)
+
+
+def measure_training(
+    model: torch.nn.Module, images: torch.Tensor, args: argparse.Namespace
+) -> None:
+    """A training step: the forward pass's work, and twice that for the backward pass."""
+    flops = 3 * count_flops(model, images)
+    model.train()
+
+    def call() -> None:
+        training_step(model, images)
+
+    memory = peak_memory(call, args.device)
+    matmul, timings = compare([(call, flops)], args.device, args.rounds, progress)
+    print_table(matmul, [('training', model, flops, timings[0])])
+    print(f'peak memory of a step: {memory / 2**20:.0f} MiB on top of weights and images')
+
+
+@torch.no_grad()
+def measure_inference(
+    plain: torch.nn.Module, images: torch.Tensor, args: argparse.Namespace
+) -> None:
+    """Inference, plain and deployed."""
+    models = {'plain': plain, 'deployed': switch_to_deploy(copy.deepcopy(plain))}
+    flops = {name: count_flops(model, images) for name, model in models.items()}
+    calls = [
+        (lambda model=model: model(images, mode='tensor'), flops[name])
+        for name, model in models.items()
+    ]
+    matmul, timings = compare(calls, args.device, args.rounds, progress)
+    rows = [(name, models[name], flops[name], t) for name, t in zip(models, timings)]
+    print_table(matmul, rows)
+    print(f'deployed takes {timings[1].seconds / timings[0].seconds:.2f} of the plain time')
+
+
+def progress(done: int, of: int) -> None:
+    """Show how far the rounds are."""
+    if sys.stderr.isatty():
+        print(f'\rround {done}/{of}', end='\n' if done == of else '', file=sys.stderr)
+
+
+def print_table(matmul: float, rows: list) -> None:
+    """One line a subject: name, model, work, timing."""
     print(f'matrix product 2048^3: {matmul / 1e9:.1f} GFLOP/s (baseline of the same run)')
     print(f'{"model":<10}{"params":>10}{"GFLOPs":>9}{"ms":>9}{"GFLOP/s":>10}{"of matmul":>11}')
-    for (name, model), timing in zip(models.items(), timings):
+    for name, model, flops, timing in rows:
         print(
-            f'{name:<10}{count_parameters(model) / 1e6:>9.2f}M{flops[name] / 1e9:>9.1f}'
+            f'{name:<10}{count_parameters(model) / 1e6:>9.2f}M{flops / 1e9:>9.1f}'
             f'{timing.seconds * 1e3:>9.1f}{timing.rate / 1e9:>10.1f}{timing.ratio:>11.2f}'
         )
-    print(f'deployed takes {timings[1].seconds / timings[0].seconds:.2f} of the plain time')
 
 
 if __name__ == '__main__':
