@@ -93,7 +93,7 @@ def run_tool(repo_root):
             clean.pop(name, None)
         clean.update(PYTHONPATH=str(repo_root), PYTHON=sys.executable, OMP_NUM_THREADS='1', **env)
         return subprocess.run(
-            [str(part) for part in command], env=clean, capture_output=True, text=True, timeout=300
+            [str(part) for part in command], env=clean, capture_output=True, text=True, timeout=600
         )
 
     return run

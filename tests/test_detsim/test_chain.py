@@ -15,7 +15,7 @@ FINETUNE = """
 _base_ = [{base!r}]
 data = dict(
     type='SyntheticSmallObjectDataset', data_root={data!r}, num_images=4, val_fraction=0.5,
-    image_size=64, object_size=(10, 24), max_objects=2, seed=0,
+    image_size=64, object_size=(6, 16), max_objects=2, seed=0,
     ann_file='ImageSets/Main/train.txt',
     pipeline=[dict(type='LoadImageStrict'), dict(type='LoadAnnotations', with_bbox=True),
               dict(type='PackDetInputs')])
