@@ -53,7 +53,8 @@ _AUTHORS = (
 )
 _CURVES = (
     'AUC: area under the ROC curve of pixels; AP: under their precision-recall curve; over '
-    'thresholds from 0 to 1.'
+    'thresholds from 0 to 1. Maps of 8 bits hold nothing below 1/255, which lowers both: compare '
+    'models by maps of the same kind.'
 )
 
 
