@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The detector learns: a shipped config through the runner of tools/train.py, end to end."""
+"""Both systems learn: shipped configs through the runner of tools/train.py, end to end."""
 
 import json
 
@@ -14,8 +14,13 @@ CHANNELS = [16, 32, 64]
 EPOCHS = 60
 
 
+def history(work_dir) -> list[dict]:
+    """What a run logged."""
+    return [json.loads(line) for line in next(work_dir.rglob('scalars.json')).open()]
+
+
 @pytest.fixture
-def cfg(repo_root, tmp_path):
+def detection_cfg(repo_root, tmp_path):
     """The demo's config on four small images, learnt by heart: no augmentation."""
     cfg = Config.fromfile(repo_root / 'configs/obsdm/obsdm_r18_demo.py')
     cfg.launcher = 'none'
@@ -57,12 +62,10 @@ def cfg(repo_root, tmp_path):
     return cfg
 
 
-def test_overfits_a_few_images(cfg, tmp_path):
+def test_detector_overfits_a_few_images(detection_cfg, tmp_path):
     """The loss falls, and objects that were not found are found."""
-    build_runner(cfg).train()
-    log = [
-        json.loads(line) for line in next((tmp_path / 'work').rglob('scalars.json')).open()
-    ]
+    build_runner(detection_cfg).train()
+    log = history(tmp_path / 'work')
     losses = [entry['loss'] for entry in log if 'loss' in entry]
     before, after = [entry for entry in log if 'smallobj/AP50' in entry]
     assert len(losses) == EPOCHS
@@ -75,3 +78,37 @@ def test_overfits_a_few_images(cfg, tmp_path):
     assert len(best) == 1
     state = load_plain(best[0])['state_dict']
     assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+
+
+@pytest.fixture
+def segmentation_cfg(repo_root, tmp_path):
+    """The demo's config on six images, validated on them."""
+    cfg = Config.fromfile(repo_root / 'configs/ismallnet/ismallnet_demo.py')
+    cfg.launcher = 'none'
+    cfg.work_dir = str(tmp_path / 'work')
+    cfg.visualizer.name = str(tmp_path)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=3, num_workers=0, persistent_workers=False)
+        loader.dataset.update(
+            data_root=str(tmp_path / 'data'), num_images=7, test_fraction=0.1, image_size=64,
+            target_size=(4, 8), max_targets=2, split='train',
+        )
+    cfg.train_dataloader.collate_fn.sizes = [48, 64]
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.train_cfg.update(max_epochs=40, val_interval=1, dynamic_intervals=[(3, 40)])
+    cfg.default_hooks.checkpoint.interval = 40
+    cfg.default_hooks.logger.interval = 2
+    cfg.log_processor.window_size = 2
+    return cfg
+
+
+def test_segmentor_overfits_a_few_images(segmentation_cfg, tmp_path):
+    """The loss falls, and targets that were not found are found."""
+    build_runner(segmentation_cfg).train()
+    log = history(tmp_path / 'work')
+    losses = [entry['loss'] for entry in log if 'loss' in entry]
+    evaluated = [entry for entry in log if 'irstd/IoU' in entry]
+    assert sum(losses[-4:]) < 0.75 * sum(losses[:4])
+    assert evaluated[0]['irstd/IoU'] < 0.2
+    assert evaluated[-1]['irstd/IoU'] > 0.4
+    assert evaluated[-1]['irstd/Pd'] > 0.6
