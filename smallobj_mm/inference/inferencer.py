@@ -1,0 +1,267 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""From a trained model to answers on anybody's images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from mmengine.structures import BaseDataElement
+
+from .assembly import DetectionAssembler, SegmentationAssembler
+from .loading import TASKS, build_network, class_names, find_weights, read_config
+from .preparing import ImagePreparer
+from .sources import Inputs, Source, list_sources
+from .tiling import TileGrid, check_tiling
+
+#: What reading an image may raise.
+_UNREADABLE = (ValueError, OSError)
+
+
+@dataclass
+class Inference:
+    """What came of an image.
+
+    Attributes:
+        source: Where the image is from.
+        sample: The result; None if the image cannot be read.
+        image: Array (H, W, 3) or (H, W), BGR; None if it cannot be read.
+        error: Why it cannot be read; None if it can.
+    """
+
+    source: Source
+    sample: BaseDataElement | None = None
+    image: np.ndarray | None = None
+    error: Exception | None = None
+
+
+class _Running:
+    """An image some of whose tiles are not through the network yet."""
+
+    def __init__(self, inference: Inference, assembler: object | None) -> None:
+        self.inference = inference
+        self.assembler = assembler
+        self.open = len(assembler.grid) if assembler else 0
+
+
+def check_options(
+    batch_size: int, tile: int | None, overlap: float, threshold: float | None
+) -> None:
+    """Refuse options out of their range; see :class:`SmallObjectInferencer`.
+
+    Raises:
+        ValueError: One is.
+    """
+    check_tiling(tile, overlap)
+    if batch_size != int(batch_size) or batch_size < 1:
+        raise ValueError(f'batch_size is {batch_size}, expected 1 or more')
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f'threshold is {threshold}, expected a number in [0, 1]')
+
+
+class SmallObjectInferencer:
+    """A trained detector or segmentor for images of any size.
+
+    Args:
+        config: Path of a config, or the name of one that comes with the package, whose
+            ``default_scope`` is 'mmdet' or 'mmseg'; or an mmengine ``Config``.
+        weights: Checkpoint (.pth) or .safetensors, read as plain tensors. None takes the weights
+            that come with the package for the config.
+        device: Where the network runs.
+
+    Attributes:
+        task: 'detection' or 'segmentation'.
+        classes: Names of the classes by label; of segmentation the background's is the first.
+        name: What the config is called.
+
+    Raises:
+        FileNotFoundError: There is no such config or no weights.
+        ValueError: The config is none of detection or segmentation, or the weights are not its.
+
+    Example:
+        >>> inferencer = SmallObjectInferencer('ismallnet_s_nuaa')  # doctest: +SKIP
+        >>> (sample,) = inferencer('frame.png', tile=640)  # doctest: +SKIP
+        >>> sample.pred_instances.bboxes  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        weights: str | Path | None = None,
+        device: str | torch.device = 'cpu',
+    ) -> None:
+        cfg, self.name, self.config_path = read_config(config)
+        self.weights_path = find_weights(weights, self.name)
+        self.cfg = cfg
+        self.task = TASKS[cfg.default_scope]
+        self._preparer = ImagePreparer(cfg, self.name)
+        self.model, meta = build_network(cfg, self.weights_path, device)
+        self.classes = class_names(cfg, self.model, meta)
+
+    @property
+    def default_threshold(self) -> float:
+        """The probability above which a segmentor sees a target; 0 for detectors."""
+        if self.task == 'detection':
+            return 0.0
+        threshold = getattr(self.model.decode_head, 'threshold', None)
+        return 0.5 if threshold is None else float(threshold)
+
+    def __call__(
+        self,
+        images: Inputs,
+        batch_size: int = 1,
+        tile: int | None = 640,
+        overlap: float = 0.2,
+        threshold: float | None = None,
+    ) -> list[BaseDataElement]:
+        """Predict.
+
+        Args:
+            images: A path, folder, glob pattern, video or array (H, W[, 3]) in uint8 (BGR), or
+                several of them.
+            batch_size: Images, or tiles of images, that go through the network at once.
+            tile: Side in px of the tiles that larger images are cut into; each goes through the
+                config's test pipeline like an image. None gives the network whole images.
+            overlap: Least overlap of neighbouring tiles as a part of ``tile``; objects up to this
+                size are seen whole by one tile at least.
+            threshold: Least score of boxes; probability above which a pixel is a target. None
+                takes what the config says.
+
+        Returns:
+            A ``DetDataSample`` or ``SegDataSample`` for each image, in pixels of the image. Both
+            have ``pred_instances`` (bboxes, scores, labels; of segmentation also centroids and
+            areas), see :func:`~smallobj_mm.inference.find_targets`. Segmentation also gives
+            ``seg_logits`` (1, H, W), the probability, and ``pred_sem_seg`` (1, H, W), the mask.
+
+        Raises:
+            FileNotFoundError: An image is not there.
+            ValueError: An image cannot be read, or an option is out of its range.
+        """
+        samples = []
+        for result in self.stream(list_sources(images), batch_size, tile, overlap, threshold):
+            if result.error is not None:
+                raise result.error
+            samples.append(result.sample)
+        return samples
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        batch_size: int = 1,
+        tile: int | None = 640,
+        overlap: float = 0.2,
+        threshold: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Inference]:
+        """Predict images one after the other; those that cannot be read do not stop it.
+
+        Images are read when their turn comes; only those of the current batch are in memory.
+
+        Args:
+            sources: What :func:`~smallobj_mm.inference.list_sources` gives.
+            batch_size: See :meth:`__call__`.
+            tile: See there.
+            overlap: See there.
+            threshold: See there.
+            on_progress: Called after each batch with the number of images that are done; of an
+                image in tiles it is a fraction.
+
+        Yields:
+            What came of each image, in their order.
+
+        Raises:
+            ValueError: An option is out of its range.
+        """
+        check_options(batch_size, tile, overlap, threshold)
+        waiting: list[_Running] = []
+        batch: list[tuple[_Running, int, dict]] = []
+        done = 0
+        for source in sources:
+            running = self._start(source, tile, overlap, threshold)
+            waiting.append(running)
+            for index in range(running.open):
+                item = self._prepare(running, index)
+                other_size = batch and item['inputs'].shape != batch[0][2]['inputs'].shape
+                if other_size or len(batch) == batch_size:
+                    self._predict(batch)
+                    batch = []
+                    self._report(on_progress, done, waiting)
+                batch.append((running, index, item))
+            # Whatever is complete goes out before the next image is read.
+            if len(batch) == batch_size:
+                self._predict(batch)
+                batch = []
+                self._report(on_progress, done, waiting)
+            while waiting and waiting[0].open == 0:
+                yield self._finish(waiting.pop(0))
+                done += 1
+        if batch:
+            self._predict(batch)
+            self._report(on_progress, done, waiting)
+        for running in waiting:
+            yield self._finish(running)
+
+    def _start(
+        self, source: Source, tile: int | None, overlap: float, threshold: float | None
+    ) -> _Running:
+        """Read an image and lay tiles over it."""
+        try:
+            if source.array is not None:
+                image = self._preparer.adopt(source.array, source.path)
+            elif source.read is not None:
+                image = self._preparer.adopt(source.read(), source.path)
+            else:
+                image = self._preparer.read(source.path)
+        except _UNREADABLE as error:
+            return _Running(Inference(source, error=error), None)
+        grid = TileGrid(*image.shape[:2], tile, overlap)
+        if self.task == 'detection':
+            assembler = DetectionAssembler(grid, threshold)
+        else:
+            least = self.default_threshold if threshold is None else threshold
+            assembler = SegmentationAssembler(grid, least)
+        return _Running(Inference(source, image=image), assembler)
+
+    def _prepare(self, running: _Running, index: int) -> dict:
+        """A tile as the network is given it."""
+        left, top, right, bottom = running.assembler.grid.tiles[index]
+        part = running.inference.image[top:bottom, left:right]
+        return self._preparer.prepare(part, running.inference.source.path)
+
+    @torch.no_grad()
+    def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
+        """Give tiles of one size to the network, and the results to their images."""
+        with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
+            data = self.model.data_preprocessor(pseudo_collate([item for *_, item in batch]), False)
+            inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
+            samples = self.model(inputs, data['data_samples'], mode='predict')
+        for (running, index, _), sample in zip(batch, samples):
+            running.assembler.add(index, sample)
+            running.open -= 1
+
+    @staticmethod
+    def _finish(running: _Running) -> Inference:
+        """Put the tiles of an image together."""
+        inference = running.inference
+        if running.assembler is not None:
+            sample = running.assembler.finish()
+            size = inference.image.shape[:2]
+            sample.set_metainfo(
+                dict(img_path=inference.source.path, ori_shape=size, img_shape=size)
+            )
+            inference.sample = sample
+        return inference
+
+    @staticmethod
+    def _report(
+        on_progress: Callable[[float], None] | None, done: int, waiting: list[_Running]
+    ) -> None:
+        if on_progress is not None:
+            parts = (1 - w.open / len(w.assembler.grid) if w.assembler else 1 for w in waiting)
+            on_progress(done + sum(parts))

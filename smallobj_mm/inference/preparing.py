@@ -1,0 +1,111 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Images as the test pipeline of a config gives them to the network, without any truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+
+from smallobj_mm.datasets.transforms.loading import LoadImageStrict
+
+from .loading import dataset_config
+
+_LOADERS = ('LoadImageFromFile', 'LoadImageStrict', 'LoadImageFromNDArray')
+#: Steps that read or use the truth.
+_TRUTH = (
+    'FilterAnnotations',
+    'LabelDecoupling',
+    'LoadAnnotations',
+    'LoadBinaryMask',
+    'LoadPanopticAnnotations',
+    'SmallBoxFilter',
+)
+
+
+class ImagePreparer:
+    """The test pipeline of a config in two parts: reading a file, and everything after.
+
+    Between the two an image may be cut into tiles.
+
+    Args:
+        cfg: Config with a ``test_dataloader`` or a ``test_pipeline``.
+        name: What the config is called, for messages.
+
+    Raises:
+        ValueError: The config has no test pipeline, or one that starts otherwise than with
+            loading an image.
+    """
+
+    def __init__(self, cfg: Config, name: str) -> None:
+        steps = dataset_config(cfg).get('pipeline') or cfg.get('test_pipeline')
+        if not steps:
+            raise ValueError(
+                f'{name}: no test pipeline, expected test_dataloader.dataset.pipeline in the config'
+            )
+        kinds = [_kind(step) for step in steps]
+        if kinds[0] not in _LOADERS:
+            raise ValueError(
+                f'{name}: the test pipeline starts with {kinds[0]}, expected one of '
+                f'{", ".join(_LOADERS)}'
+            )
+        options = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args')
+        self._load = LoadImageStrict(**{k: steps[0][k] for k in options if k in steps[0]})
+        self._scope = cfg.default_scope
+        rest = [step for step, kind in zip(steps[1:], kinds[1:]) if kind not in _TRUTH]
+        with DefaultScope.overwrite_default_scope(self._scope):
+            self._steps = Compose(rest)
+
+    def read(self, path: str) -> np.ndarray:
+        """An image file as array (H, W, C) or (H, W), BGR.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It cannot be read as an image.
+        """
+        return self._load(dict(img_path=path))['img']
+
+    def adopt(self, array: np.ndarray, name: str) -> np.ndarray:
+        """An array as :meth:`read` would give it.
+
+        Args:
+            array: (H, W), (H, W, 1) or (H, W, 3) uint8, BGR.
+            name: What it is called, for messages.
+
+        Raises:
+            ValueError: Another shape or type, or no pixels.
+        """
+        usable = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
+        if not usable or array.dtype != np.uint8 or array.size == 0:
+            shape = ' x '.join(map(str, array.shape))
+            raise ValueError(
+                f'{name}: array {shape} {array.dtype}, expected uint8, H x W or H x W x 3 (BGR); '
+                'scale other types to 0..255'
+            )
+        if self._load.color_type.startswith('color'):
+            array = array[..., None] if array.ndim == 2 else array
+            array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+        return array.astype(np.float32) if self._load.to_float32 else array
+
+    def prepare(self, image: np.ndarray, path: str) -> dict:
+        """The ``inputs`` and ``data_samples`` of an image or of a tile.
+
+        Args:
+            image: Array (h, w, C) or (h, w).
+            path: Of the image, for the sample's metainfo.
+        """
+        size = image.shape[:2]
+        results = dict(
+            img=np.ascontiguousarray(image), img_path=path, img_id=0, img_shape=size,
+            ori_shape=size, height=size[0], width=size[1], scale_factor=(1.0, 1.0), flip=False,
+            flip_direction=None, seg_fields=[],
+        )  # fmt: skip
+        with DefaultScope.overwrite_default_scope(self._scope):
+            return self._steps(results)
+
+
+def _kind(step: dict) -> str:
+    """Name of a transform without its scope."""
+    kind = step['type']
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]

@@ -1,0 +1,201 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What a user calls images: files, folders, patterns, arrays and videos, as one list."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+import cv2
+import numpy as np
+import torch
+
+from smallobj_mm.datasets.files import list_images, strip_image_suffix
+
+VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
+
+One = Union[str, 'os.PathLike[str]', np.ndarray, torch.Tensor]
+Inputs = Union[One, Iterable[One]]
+
+
+@dataclass
+class Source:
+    """An image that was not read yet.
+
+    Attributes:
+        name: What its results are called, a relative path without ending; no two have the same.
+        path: Its file, for messages and for the data sample; of an array its name.
+        array: The image itself if it is no file.
+        read: Reads the image where it is neither an image file nor an array.
+    """
+
+    name: str
+    path: str
+    array: np.ndarray | None = None
+    read: Callable[[], np.ndarray] | None = None
+
+
+def list_sources(inputs: Inputs) -> list[Source]:
+    """All images of some inputs, each once, in their order.
+
+    Args:
+        inputs: A path, folder (with its subfolders), glob pattern, video or array (H, W[, 3]) in
+            uint8 (BGR), or several of them.
+
+    Returns:
+        The images; those of a folder by name, a video's frames in their order.
+
+    Raises:
+        FileNotFoundError: A path is not there or a pattern finds nothing.
+        ValueError: A folder has no image, a video cannot be read, or images of the same name lie
+            in different folders.
+        TypeError: An input is something else.
+    """
+    single = isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor))
+    found: list[Source] = []
+    for number, one in enumerate([inputs] if single else inputs):
+        if isinstance(one, (np.ndarray, torch.Tensor)):
+            array = one.numpy() if isinstance(one, torch.Tensor) else one
+            found.append(Source(f'array_{number:06d}', f'array {number}', array))
+        elif isinstance(one, (str, os.PathLike)):
+            found += _from_path(os.fspath(one))
+        else:
+            raise TypeError(
+                f'input {number} is a {type(one).__name__}, expected a path, a folder, a pattern '
+                'or an array'
+            )
+    unique = {(os.path.realpath(s.path), s.name if s.read else ''): s
+              for s in reversed(found) if s.array is None}  # fmt: skip
+    chosen = {id(source) for source in unique.values()}
+    found = [source for source in found if source.array is not None or id(source) in chosen]
+    if not found:
+        raise ValueError('no input, expected a path, a folder, a pattern or an array')
+    _tell_apart(found)
+    return found
+
+
+def _from_path(path: str) -> list[Source]:
+    """The images that a path or a pattern stands for."""
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        return _from_folder(path)
+    if os.path.lexists(path):
+        return _from_file(path, os.path.basename(path))
+    if not glob.has_magic(path):
+        raise FileNotFoundError(
+            f'{path}: no such file or folder; give an image, a folder, a video or a pattern'
+        )
+    files = sorted(glob.glob(path, recursive=True))
+    # A folder that a pattern such as ** meets is not looked through again.
+    files = [file for file in files if not os.path.isdir(file)]
+    if not files:
+        raise FileNotFoundError(f'{path}: no file fits this pattern')
+    parent = os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files])
+    return [s for file in files for s in _from_file(file, os.path.relpath(file, parent))]
+
+
+def _from_folder(folder: str) -> list[Source]:
+    files = list_images(folder)
+    for parent, _, names in os.walk(folder, followlinks=True):
+        videos = (name for name in names if name.lower().endswith(VIDEO_SUFFIXES))
+        files += [os.path.join(parent, name) for name in sorted(videos)]
+    if not files:
+        raise ValueError(f'{folder}: no image or video in this folder, nor in those below it')
+    return [s for file in files for s in _from_file(file, os.path.relpath(file, folder))]
+
+
+def _from_file(path: str, name: str) -> list[Source]:
+    name = Path(name).as_posix()
+    if not name.lower().endswith(VIDEO_SUFFIXES):
+        return [Source(name, path)]
+    stem = os.path.splitext(name)[0]
+    try:
+        video = Video(path)
+    except ValueError as error:  # told when its turn comes, as of an unreadable image
+        return [Source(stem, path, read=lambda error=error: _fail(error))]
+    return [
+        Source(f'{stem}/frame_{index:06d}', path, read=lambda index=index: video.frame(index))
+        for index in range(len(video))
+    ]
+
+
+def _fail(error: Exception) -> np.ndarray:
+    raise error
+
+
+def _tell_apart(sources: list[Source]) -> None:
+    """Take the endings off the names of files where they stay different without.
+
+    Raises:
+        ValueError: Two names are the same even with their endings.
+    """
+    short = [
+        s.name if s.read or s.array is not None else strip_image_suffix(s.name) for s in sources
+    ]
+    # Files of systems that do not tell a.png and A.png apart must not meet.
+    count = Counter(name.lower() for name in short)
+    taken: dict[str, str] = {}
+    for source, name in zip(sources, short):
+        source.name = name if count[name.lower()] == 1 else source.name
+        first = taken.setdefault(source.name.lower(), source.path)
+        if first != source.path:
+            raise ValueError(
+                f'{source.path}: has the name of {first}, so that one result would replace the '
+                'other; give their common folder as input, or run them one after the other'
+            )
+
+
+class Video:
+    """The frames of a video, read one after the other.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It cannot be read or has no frame.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        capture = self._open()
+        # What the file says about its length is an estimate.
+        self._length = 0
+        while capture.grab():
+            self._length += 1
+        capture.release()
+        if not self._length:
+            raise ValueError(f'{path}: not readable as a video, or without a frame')
+        self._capture, self._next = None, 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def frame(self, index: int) -> np.ndarray:
+        """A frame (H, W, 3) uint8, BGR; fast if none before the last one is asked for.
+
+        Raises:
+            ValueError: It cannot be decoded.
+        """
+        if self._capture is None or index < self._next:
+            self._capture, self._next = self._open(), 0
+        while self._next < index and self._capture.grab():
+            self._next += 1
+        complete, frame = self._capture.read()
+        self._next += 1
+        if not complete:
+            raise ValueError(f'{self.path}: frame {index} cannot be decoded')
+        if self._next == self._length:
+            self._capture.release()
+            self._capture = None
+        return frame
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(self.path)
+        if not capture.isOpened():
+            raise ValueError(f'{self.path}: not readable as a video; convert it to MP4 or AVI')
+        return capture

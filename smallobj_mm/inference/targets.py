@@ -1,0 +1,105 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What was found in an image, as one table for detectors and segmentors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement, InstanceData
+
+from smallobj_mm.evaluation.irstd_counts import find_components
+
+
+class Targets(NamedTuple):
+    """n targets of an image, in pixels; pixel i reaches from i to i + 1.
+
+    Attributes:
+        bboxes: Array (n, 4) float32, x1, y1, x2, y2.
+        centroids: Array (n, 2) float32, x and y: the mean of a mask's pixels, the middle of a box.
+        areas: Array (n,) float32, pixels of a mask, area of a box.
+        scores: Array (n,) float32 in [0, 1]: a detector's, or the mean probability of a mask.
+        labels: Array (n,) int64, of the class.
+    """
+
+    bboxes: np.ndarray
+    centroids: np.ndarray
+    areas: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+def mask_targets(mask: np.ndarray, probability: np.ndarray, label: int = 1) -> Targets:
+    """The 8-connected components of a mask as targets, best first.
+
+    Args:
+        mask: Array (H, W), not 0 where a target is.
+        probability: Array (H, W) with values in [0, 1].
+        label: Class of all of them.
+
+    Returns:
+        The targets.
+    """
+    found = find_components(np.ascontiguousarray(mask != 0).view(np.uint8))
+    rows, columns = np.nonzero(found.labels)
+    index = found.labels[rows, columns] - 1
+    number = len(found.areas)
+    low = np.full((2, number), max(mask.shape), dtype=np.float32)
+    high = np.zeros((2, number), dtype=np.float32)
+    for axis, values in enumerate((columns, rows)):
+        np.minimum.at(low[axis], index, values)
+        np.maximum.at(high[axis], index, values + 1)
+    areas = found.areas.astype(np.float32)
+    total = np.bincount(index, weights=probability[rows, columns], minlength=number)
+    scores = (total / np.maximum(areas, 1)).astype(np.float32)
+    order = np.argsort(-scores, kind='stable')
+    bboxes = np.concatenate([low, high]).T.astype(np.float32)
+    # find_components counts from the middle of the first pixel.
+    centroids = (found.centroids + 0.5).astype(np.float32)
+    labels = np.full(number, label, dtype=np.int64)
+    return Targets(bboxes[order], centroids[order], areas[order], scores[order], labels)
+
+
+def box_targets(bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> Targets:
+    """Detections as targets, in their order.
+
+    Args:
+        bboxes: Array (n, 4), x1, y1, x2, y2 in px.
+        scores: Array (n,).
+        labels: Array (n,).
+    """
+    bboxes = np.asarray(bboxes, dtype=np.float32).reshape(-1, 4)
+    low, high = bboxes[:, :2], bboxes[:, 2:]
+    areas = np.maximum(high - low, 0).prod(axis=1)
+    scores = np.asarray(scores, dtype=np.float32)
+    return Targets(bboxes, (low + high) / 2, areas, scores, np.asarray(labels, dtype=np.int64))
+
+
+def find_targets(sample: BaseDataElement) -> Targets:
+    """The targets of a result of :class:`~smallobj_mm.inference.SmallObjectInferencer`.
+
+    Args:
+        sample: ``DetDataSample`` or ``SegDataSample`` with ``pred_instances``.
+
+    Raises:
+        ValueError: It has none.
+    """
+    found = sample.get('pred_instances')
+    if found is None:
+        raise ValueError(
+            'data sample: no pred_instances, expected a result of SmallObjectInferencer'
+        )
+    if 'centroids' not in found:
+        return box_targets(*(_array(found[key]) for key in ('bboxes', 'scores', 'labels')))
+    return Targets(*(_array(found[key]) for key in Targets._fields))
+
+
+def as_instances(targets: Targets) -> InstanceData:
+    """Targets as ``pred_instances`` of a data sample: tensors under the same names."""
+    return InstanceData(**{k: torch.from_numpy(v) for k, v in targets._asdict().items()})
+
+
+def _array(values: object) -> np.ndarray:
+    values = getattr(values, 'tensor', values)
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

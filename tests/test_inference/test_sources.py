@@ -1,0 +1,86 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from smallobj_mm.inference.sources import Video, list_sources
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ('b.png', 'a.jpg', 'sub/a.png', 'sub/notes.txt'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'x')
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 5, (48, 32))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write a video here')
+    for index in range(4):
+        writer.write(np.full((32, 48, 3), 60 * index, np.uint8))
+    writer.release()
+    return path
+
+
+def names(inputs):
+    return [source.name for source in list_sources(inputs)]
+
+
+def test_files_folders_patterns(tree):
+    assert names(tree) == ['a', 'b', 'sub/a']
+    assert names(tree / 'b.png') == ['b']
+    assert names(str(tree / '*.png')) == ['b']
+    assert names(str(tree / '**' / 'a.*')) == ['a', 'sub/a']
+    assert names([tree / 'b.png', tree]) == ['b', 'a', 'sub/a'], 'each once'
+    assert names([tree, np.zeros((2, 2), np.uint8)])[-1] == 'array_000001'
+
+
+def test_names_stay_apart(tree):
+    (tree / 'a.png').write_bytes(b'x')
+    assert names(tree) == ['a.jpg', 'a.png', 'b', 'sub/a']
+    with pytest.raises(ValueError, match='has the name of'):
+        list_sources([tree / 'a.png', tree / 'sub' / 'a.png'])
+
+
+def test_a_name_with_brackets_is_no_pattern(tree):
+    (tree / 'x[1].png').write_bytes(b'x')
+    assert names(tree / 'x[1].png') == ['x[1]']
+
+
+def test_what_is_not_there(tree):
+    with pytest.raises(FileNotFoundError, match='gone.png: no such file or folder'):
+        list_sources(tree / 'gone.png')
+    with pytest.raises(FileNotFoundError, match='no file fits this pattern'):
+        list_sources(str(tree / '*.bmp'))
+    (tree / 'empty').mkdir()
+    with pytest.raises(ValueError, match='no image or video in this folder'):
+        list_sources(tree / 'empty')
+    with pytest.raises(TypeError, match='input 1 is a int'):
+        list_sources([tree, 3])
+    with pytest.raises(ValueError, match='no input'):
+        list_sources([])
+
+
+def test_dangling_link_is_found_when_it_is_read(tree):
+    os.symlink(tree / 'nowhere.png', tree / 'link.png')
+    assert 'link' in names(tree)
+
+
+def test_frames(video):
+    sources = list_sources(video.parent)
+    assert [source.name for source in sources] == [f'clip/frame_{i:06d}' for i in range(4)]
+    for index in (0, 1, 3, 2):  # back and forth
+        frame = sources[index].read()
+        assert frame.shape == (32, 48, 3) and abs(int(frame.mean()) - 60 * index) < 6
+
+
+def test_no_video(tmp_path):
+    (tmp_path / 'bad.mp4').write_bytes(b'no video')
+    with pytest.raises(ValueError, match='bad.mp4: not readable as a video'):
+        Video(str(tmp_path / 'bad.mp4'))
