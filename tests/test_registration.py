@@ -101,13 +101,16 @@ names = {
 print(*sorted(names))
 """
 ENGINE = {'SSLPretrained', 'NaNGuardHook', 'SumOptimWrapper', 'WarmupOneCycleLR'}
-DETECTION = {'SSLResNet18', 'CrossPAFPN', 'SmallObjectMetric', 'HITUAVDataset', 'SmallObjectMosaic'}
+PLAIN = {'LoadImageStrict', 'LabelDecoupling', 'CrossPAFPN'}  # need mmcv only
+DETECTION = {'SSLResNet18', 'SmallObjectMetric', 'HITUAVDataset', 'SmallObjectMosaic'}
+SEGMENTATION = {'IRSTDDataset', 'PackIRSTDInputs', 'sync_resize_collate'}
 
 
 @pytest.mark.parametrize('hidden, there, absent', [
-    (('mmseg', 'mmpretrain'), ENGINE | DETECTION | {'LoadImageStrict'}, set()),
-    (('mmdet',), ENGINE | {'LoadImageStrict'}, DETECTION),
-    (('mmdet', 'mmseg', 'mmpretrain', 'mmcv'), ENGINE, DETECTION | {'LoadImageStrict'}),
+    (('mmseg', 'mmpretrain'), ENGINE | DETECTION | PLAIN, SEGMENTATION),
+    (('mmdet',), ENGINE | SEGMENTATION | PLAIN, DETECTION),
+    (('mmdet', 'mmseg', 'mmpretrain', 'mmcv'), ENGINE,
+     DETECTION | SEGMENTATION | PLAIN),
 ])
 def test_frameworks_that_are_not_installed(hidden, there, absent, tmp_path):
     """Who has only one framework gets its half; the import never fails."""
