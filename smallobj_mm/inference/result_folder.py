@@ -1,0 +1,173 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The folder of a run's results, from which a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from smallobj_mm.utils.io import PathLike, atomic_write_json
+from smallobj_mm.utils.probability_maps import foreground_probability
+
+from .inferencer import Inference, SmallObjectInferencer
+from .pictures import draw_result
+from .sources import Source
+from .targets import find_targets
+from .writers import (
+    Record,
+    result_path,
+    write_coco,
+    write_csv,
+    write_mask,
+    write_png,
+    write_probabilities,
+)
+
+_FORMAT = 1
+
+
+class ResultFolder:
+    """Results in one folder, each file whole or not there.
+
+    ``records/NAME.json`` is written last of an image's files and says that it is finished;
+    ``masks/``, ``probabilities/`` and ``pictures/`` hold its PNGs; ``predictions.json`` (COCO)
+    and ``targets.csv`` are made of all records by :meth:`summarize`.
+
+    Args:
+        folder: The folder, made if missing.
+        inferencer: What the results come from.
+        options: What else they depend on, such as the tile: plain numbers and strings.
+        probability_bits: 8 or 16 to write probability maps of segmentation, None not to.
+        pictures: Whether to draw pictures.
+
+    Raises:
+        ValueError: The folder holds results of other weights, another config or other options.
+    """
+
+    def __init__(
+        self,
+        folder: PathLike,
+        inferencer: SmallObjectInferencer,
+        options: dict,
+        probability_bits: int | None = None,
+        pictures: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.segmentation = inferencer.task == 'segmentation'
+        self.classes = inferencer.classes
+        self.bits = probability_bits
+        self.pictures = pictures
+        settings = dict(
+            format=_FORMAT,
+            config=inferencer.name,
+            config_hash=_hash(repr(inferencer.cfg.to_dict()).encode()),
+            weights=inferencer.weights_path.name,
+            weights_hash=_hash(inferencer.weights_path.read_bytes()),
+            probability_bits=probability_bits,
+            pictures=pictures,
+            **options,
+        )
+        self._adopt(settings)
+
+    def _adopt(self, settings: dict) -> None:
+        """Write the settings, or compare them with those of the earlier run."""
+        path = self.folder / 'settings.json'
+        if path.is_file():
+            before = _read_json(path)
+            differ = [key for key in settings if before.get(key, settings) != settings[key]]
+            if differ:
+                pairs = (f'{key}={before.get(key)!r} (now {settings[key]!r})' for key in differ)
+                raise ValueError(
+                    f'{self.folder}: holds results with {", ".join(pairs)}; go on with the same '
+                    'settings or give another folder'
+                )
+        else:
+            atomic_write_json(path, settings, indent=1)
+
+    def finished(self, source: Source) -> bool:
+        """Whether all results of an image are there already.
+
+        Raises:
+            ValueError: Results of another image have the name.
+        """
+        path = self._record_path(source.name)
+        if not path.is_file():
+            return False
+        record = _read_json(path)
+        same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.path)
+        same_content = record.get('stamp') == _stamp(source.path)
+        if not same_file and not same_content:
+            raise ValueError(
+                f'{path}: belongs to {record.get("file")}, not to {source.path}; give another '
+                'folder for these images'
+            )
+        return same_content and all(file.is_file() for file in self._files(source.name).values())
+
+    def add(self, inference: Inference) -> None:
+        """Write the results of an image."""
+        source, sample = inference.source, inference.sample
+        stamp = _stamp(source.path)
+        files = self._files(source.name)
+        if 'masks' in files:
+            write_mask(files['masks'], sample.pred_sem_seg.data[0].numpy())
+        if 'probabilities' in files:
+            probability = foreground_probability(sample, source.path)
+            write_probabilities(files['probabilities'], probability, self.bits)
+        if 'pictures' in files:
+            write_png(files['pictures'], draw_result(inference.image, sample, self.classes))
+        height, width = sample.ori_shape
+        targets = find_targets(sample)
+        record = Record(source.name, source.path, width, height, stamp, targets)
+        atomic_write_json(self._record_path(source.name), record.as_json())
+
+    def summarize(self) -> int:
+        """Write ``predictions.json`` and ``targets.csv`` from all records.
+
+        Returns:
+            The number of images.
+        """
+        paths = sorted((self.folder / 'records').rglob('*.json'))
+        records = [Record.from_json(_read_json(path)) for path in paths]
+        write_coco(self.folder / 'predictions.json', records, self.classes, self.segmentation)
+        write_csv(self.folder / 'targets.csv', records, self.classes)
+        return len(records)
+
+    def _record_path(self, name: str) -> Path:
+        return result_path(self.folder / 'records', name, '.json')
+
+    def _files(self, name: str) -> dict[str, Path]:
+        """The images that belong to a result, by the folder they are in."""
+        wanted = dict(
+            masks=self.segmentation,
+            probabilities=self.segmentation and self.bits is not None,
+            pictures=self.pictures,
+        )
+        return {
+            kind: result_path(self.folder / kind, name, '.png')
+            for kind, want in wanted.items()
+            if want
+        }
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _stamp(path: str) -> list[int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: damaged, expected what an earlier run wrote; delete this file')
+    return content

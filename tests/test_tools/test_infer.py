@@ -1,0 +1,191 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""tools/infer.py in this process, with models that find what is bright."""
+
+import csv
+import importlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from smallobj_mm.inference.result_folder import ResultFolder
+from smallobj_mm.utils.cli import errors_in_one_line
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+TOYS = Path(__file__).resolve().parents[1] / 'test_inference'
+BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (150, 60, 190, 90)]
+
+
+@pytest.fixture(scope='module')
+def toys():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOYS)
+        return importlib.import_module('infer_toys')
+
+
+@pytest.fixture(scope='module')
+def tool(repo_root):
+    path = repo_root / 'tools' / 'infer.py'
+    spec = importlib.util.spec_from_file_location('infer', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def task(toys, tmp_path):
+    """Folder with models, and images/ with a.png, sub/b.png and the unreadable bad.png."""
+    toys.write_models(tmp_path)
+    (tmp_path / 'images' / 'sub').mkdir(parents=True)
+    for name in ('a', 'sub/b'):
+        cv2.imwrite(str(tmp_path / f'images/{name}.png'), toys.scene(150, 240, BOXES))
+    (tmp_path / 'images' / 'bad.png').write_bytes(b'nothing')
+    return tmp_path
+
+
+@pytest.fixture
+def infer(tool, task, capsys, monkeypatch):
+    """Run the tool: exit status, stdout and stderr."""
+
+    def call(kind, *arguments, images=task / 'images', out=task / 'out'):
+        monkeypatch.setattr(sys, 'argv', [tool.__file__])
+        model = ['--config', task / f'{kind}.py', '--weights', task / f'{kind}.pth']
+        status = 0
+        try:
+            with errors_in_one_line():
+                tool.main(list(map(str, [images, *model, '--out', out, *arguments])))
+        except SystemExit as stop:
+            status = stop.code
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+def rows(task):
+    with (task / 'out' / 'targets.csv').open() as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*'))
+
+
+def test_detection(task, infer):
+    status, out, err = infer('det', '--tile', 100, '--batch-size', 4, '--pictures')
+    assert status == 1 and f'results of 2 images are in {task / "out"}' in out
+    *_, count, line = err.rstrip().splitlines()
+    assert count == '1 files could not be read:'
+    assert line.startswith(f'  {task / "images" / "bad.png"}: not readable as an image')
+    assert files(task / 'out') == [
+        'pictures/a.png', 'pictures/sub/b.png', 'predictions.json', 'records/a.json',
+        'records/sub/b.json', 'settings.json', 'targets.csv',
+    ]  # fmt: skip
+    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    assert [Path(image['file_name']).name for image in content['images']] == ['a.png', 'b.png']
+    found = sorted(tuple(a['bbox']) for a in content['annotations'] if a['image_id'] == 2)
+    assert found == [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in BOXES]
+    assert len(rows(task)) == 6 and {row['class'] for row in rows(task)} == {'light'}
+    picture = cv2.imread(str(task / 'out/pictures/a.png'))
+    zoom = round(512 / 150)
+    assert picture.shape[1] == 240 * zoom
+    (x1, y1, x2, y2) = (zoom * value for value in BOXES[1])
+    assert (picture[y1:y2, x1:x2] == 200).all(), 'the object itself stays visible'
+    assert np.ptp(picture[y1 - 1, x1:x2].astype(int)) > 100, 'the frame is beside it'
+
+
+def test_segmentation(task, infer):
+    status, _, err = infer('seg', '--tile', 100, '--probabilities', 8, '--threshold', 0.6)
+    assert status == 1, err
+    image = cv2.imread(str(task / 'images/a.png'))[..., 0]
+    for name in ('a', 'sub/b'):
+        mask, levels = (
+            cv2.imread(str(task / f'out/{kind}/{name}.png'), cv2.IMREAD_UNCHANGED)
+            for kind in ('masks', 'probabilities')
+        )
+        np.testing.assert_array_equal(mask, 255 * (image > 150).astype(np.uint8))
+        assert ((levels > 127) == (mask > 0)).all()
+    assert [row['class'] for row in rows(task)] == ['target'] * 6
+    boxes = {tuple(int(float(row[key])) for key in ('x1', 'y1', 'x2', 'y2')) for row in rows(task)}
+    assert boxes == set(BOXES)
+    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    assert content['categories'] == [dict(id=1, name='target')]
+
+
+def test_a_stopped_run_goes_on(task, infer, monkeypatch, toys):
+    """Images that are finished are not read again; the result is that of a run in one go."""
+    infer('det', out=task / 'whole')
+    add, added = ResultFolder.add, []
+
+    def stop_after_one(self, inference):
+        if added:
+            raise KeyboardInterrupt
+        add(self, inference)
+        added.append(inference.source.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultFolder, 'add', stop_after_one)
+        with pytest.raises(KeyboardInterrupt):
+            infer('det')
+    assert files(task / 'out') == ['records/a.json', 'settings.json']
+    record = task / 'out' / 'records' / 'a.json'
+    written = record.stat().st_mtime_ns
+    status, out, _ = infer('det', '--batch-size', 2)
+    assert status == 1 and '1 of 3 images are in' in out
+    assert record.stat().st_mtime_ns == written
+    for name in ('predictions.json', 'targets.csv'):
+        assert (task / 'out' / name).read_text() == (task / 'whole' / name).read_text()
+    # A changed image is inferred anew, a new one is added.
+    cv2.imwrite(str(task / 'images/a.png'), toys.scene(150, 240, BOXES[:1], bright=210))
+    cv2.imwrite(str(task / 'images/bad.png'), toys.scene(150, 240, []))
+    status, out, _ = infer('det')
+    assert status == 0 and '1 of 3 images are in' in out
+    assert len(rows(task)) == 4
+
+
+def test_another_run_into_the_same_folder_is_refused(task, infer):
+    infer('det')
+    for arguments, words in (
+        (['--tile', 320], 'tile=640 (now 320)'),
+        (['--threshold', 0.5], 'threshold=0.3 (now 0.5)'),
+        (['--pictures'], 'pictures=False (now True)'),
+    ):
+        status, out, err = infer('det', *arguments)
+        assert status == 2 and words in err and len(err.splitlines()) == 1
+    torch.save(dict(state_dict=dict(level=torch.tensor(50.0))), task / 'det.pth')
+    status, _, err = infer('det')
+    assert status == 2 and 'weights_hash=' in err and 'another folder' in err
+    (task / 'other').mkdir()
+    cv2.imwrite(str(task / 'other/a.png'), np.zeros((9, 9), np.uint8))
+    infer('seg', images=task / 'images/a.png', out=task / 'third')
+    status, _, err = infer('seg', images=task / 'other', out=task / 'third')
+    assert status == 2 and 'belongs to' in err and len(err.splitlines()) == 1
+
+
+def test_errors_of_one_line(task, infer):
+    for arguments, words in (
+        (['--probabilities', 8], 'det is a detector'),
+        (['--tile', -1], 'tile is -1'),
+        (['--overlap', 2], 'overlap is 2'),
+        (['--batch-size', 0], 'batch_size is 0'),
+        (['--threshold', 7], 'threshold is 7'),
+        (['--device', 'nowhere'], 'device'),
+    ):
+        status, _, err = infer('det', *arguments)
+        assert status == 2 and words in err, (arguments, err)
+        assert len(err.splitlines()) == 1 and not (task / 'out').exists()
+    status, _, err = infer('det', images=task / 'gone')
+    assert status == 2 and 'gone: no such file or folder' in err
+
+
+def test_show_needs_a_display(infer, monkeypatch):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    status, _, err = infer('det', '--show')
+    assert status == 2 and '--pictures' in err

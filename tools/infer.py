@@ -1,0 +1,134 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Find small objects in images, folders, patterns and videos with a trained model.
+
+DIR gets predictions.json (COCO, with scores), targets.csv (box, centroid, area, score, class) and,
+of segmentation, masks/. The same command goes on where it was stopped. Exit status: 1 if files
+could not be read (they are listed at the end), 2 for other errors.
+"""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import os
+import sys
+
+import cv2
+
+from smallobj_mm.inference import SmallObjectInferencer, list_sources
+from smallobj_mm.inference.inferencer import check_options
+from smallobj_mm.inference.pictures import draw_result
+from smallobj_mm.inference.progress import Progress
+from smallobj_mm.inference.result_folder import ResultFolder
+from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line, one_line
+
+WINDOW = 'infer'
+#: Least score of boxes that are written; segmentors have a threshold of their own.
+SCORE = 0.3
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.',
+    )
+    parser.add_argument(
+        'inputs', nargs='+', metavar='INPUT', help='image, folder, pattern ("a/**/*.png") or video'
+    )
+    parser.add_argument(
+        '--config', required=True, help='path of a config, or a name such as ismallnet_s_nuaa'
+    )
+    parser.add_argument(
+        '--weights', help='checkpoint; default: the weights that come with the package'
+    )
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
+    parser.add_argument(
+        '--tile', type=int, default=640,
+        help='side in px of the tiles of larger images; 0 for whole images (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--overlap', type=float, default=0.2,
+        help='least overlap of tiles as a part of their side (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images or tiles at once (default: %(default)s)'
+    )
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
+    parser.add_argument(
+        '--threshold', '--score-thr', type=float,
+        help=f'least score of boxes (default: {SCORE}); probability above which a pixel is a '
+        'target (default: that of the config)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--probabilities', type=int, choices=[8, 16], metavar='{8,16}',
+        help='also probabilities/: maps of so many bits (segmentation)',
+    )  # fmt: skip
+    parser.add_argument('--pictures', action='store_true', help='also pictures/')
+    parser.add_argument('--show', action='store_true', help='show each result in a window')
+    args = parser.parse_args(argv)
+    if args.show and sys.platform == 'linux' and not os.environ.get('DISPLAY'):
+        parser.error('--show: there is no display here; use --pictures')
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Infer; returns the number of files that could not be read.
+
+    Raises:
+        ValueError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
+    """
+    sources = list_sources(args.inputs)
+    inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
+    segmentation = inferencer.task == 'segmentation'
+    if args.probabilities and not segmentation:
+        raise ValueError(
+            f'--probabilities {args.probabilities}: {inferencer.name} is a detector, expected a '
+            'segmentor: only segmentation has probability maps'
+        )
+    threshold = args.threshold
+    if threshold is None:
+        threshold = inferencer.default_threshold if segmentation else SCORE
+    options = dict(tile=args.tile or None, overlap=args.overlap, threshold=threshold)
+    check_options(args.batch_size, **options)
+    results = ResultFolder(args.out, inferencer, options, args.probabilities, args.pictures)
+    left = [source for source in sources if not results.finished(source)]
+    if len(left) < len(sources):
+        print(f'{len(sources) - len(left)} of {len(sources)} images are in {args.out} already')
+    progress, unreadable, done = Progress(len(left)), [], 0
+    stream = inferencer.stream(left, args.batch_size, **options, on_progress=progress.update)
+    for inference in stream:
+        done += 1
+        if inference.error is not None:
+            unreadable.append(one_line(inference.error))
+            progress.note(f'not readable: {unreadable[-1]}')
+        else:
+            results.add(inference)
+            if args.show:
+                show(inference, inferencer.classes)
+        progress.update(done)
+    progress.close()
+    number = results.summarize()
+    print(f'results of {number} images are in {args.out}')
+    if unreadable:
+        print(f'{len(unreadable)} files could not be read:', file=sys.stderr)
+        print(*(f'  {line}' for line in unreadable), sep='\n', file=sys.stderr)
+    return len(unreadable)
+
+
+def show(inference, classes: tuple[str, ...]) -> None:
+    """Show a result until a key is pressed."""
+    cv2.imshow(WINDOW, draw_result(inference.image, inference.sample, classes))
+    cv2.waitKey(0)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Infer and leave with the exit status."""
+    if run(parse_args(argv)):
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()
