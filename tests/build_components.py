@@ -15,7 +15,6 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
-from mmengine.visualization import Visualizer
 
 #: What each component needs to be built: registry -> name -> arguments.
 ANCHORS = dict(
