@@ -15,7 +15,7 @@ import sys
 
 import cv2
 
-from smallobj_mm.inference import SmallObjectInferencer, list_sources
+from smallobj_mm.inference import Inference, SmallObjectInferencer, Source, list_sources
 from smallobj_mm.inference.inferencer import check_options
 from smallobj_mm.inference.pictures import draw_result
 from smallobj_mm.inference.progress import Progress
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
     """
-    sources = list_sources(args.inputs)
+    sources = foreign(list_sources(args.inputs), args.out)
     inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
     segmentation = inferencer.task == 'segmentation'
     if args.probabilities and not segmentation:
@@ -117,7 +117,20 @@ def run(args: argparse.Namespace) -> int:
     return len(unreadable)
 
 
-def show(inference, classes: tuple[str, ...]) -> None:
+def foreign(sources: list[Source], out: str) -> list[Source]:
+    """Those outside of the folder of results, which may lie in a folder of images.
+
+    Raises:
+        ValueError: None are.
+    """
+    folder = os.path.realpath(out) + os.sep
+    kept = [one for one in sources if not os.path.realpath(one.path).startswith(folder)]
+    if not kept:
+        raise ValueError(f'--out {out}: all inputs lie in it; give another folder')
+    return kept
+
+
+def show(inference: Inference, classes: tuple[str, ...]) -> None:
     """Show a result until a key is pressed."""
     cv2.imshow(WINDOW, draw_result(inference.image, inference.sample, classes))
     cv2.waitKey(0)
@@ -125,7 +138,13 @@ def show(inference, classes: tuple[str, ...]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Infer and leave with the exit status."""
-    if run(parse_args(argv)):
+    args = parse_args(argv)
+    try:
+        unreadable = run(args)
+    except KeyboardInterrupt:
+        print(f'\nstopped; the same command goes on in {args.out}', file=sys.stderr)
+        sys.exit(130)
+    if unreadable:
         sys.exit(1)
 
 

@@ -131,8 +131,8 @@ def test_a_stopped_run_goes_on(task, infer, monkeypatch, toys):
 
     with monkeypatch.context() as patch:
         patch.setattr(ResultFolder, 'add', stop_after_one)
-        with pytest.raises(KeyboardInterrupt):
-            infer('det')
+        status, _, err = infer('det')
+        assert status == 130 and 'stopped; the same command goes on' in err
     assert files(task / 'out') == ['records/a.json', 'settings.json']
     record = task / 'out' / 'records' / 'a.json'
     written = record.stat().st_mtime_ns
@@ -166,6 +166,15 @@ def test_another_run_into_the_same_folder_is_refused(task, infer):
     infer('seg', images=task / 'images/a.png', out=task / 'third')
     status, _, err = infer('seg', images=task / 'other', out=task / 'third')
     assert status == 2 and 'belongs to' in err and len(err.splitlines()) == 1
+
+
+def test_results_among_the_images_are_no_images(task, infer):
+    out = task / 'images' / 'out'
+    for _ in range(2):
+        status, said, _ = infer('seg', '--pictures', out=out)
+        assert status == 1 and 'results of 2 images' in said
+    status, _, err = infer('seg', images=out, out=out)
+    assert status == 2 and 'all inputs lie in it' in err
 
 
 def test_errors_of_one_line(task, infer):
