@@ -177,6 +177,21 @@ def test_results_among_the_images_are_no_images(task, infer):
     assert status == 2 and 'all inputs lie in it' in err
 
 
+def test_video(task, infer, toys):
+    path = task / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 5, (240, 152))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write a video here')
+    for number in (1, 3):
+        writer.write(toys.scene(152, 240, BOXES[:number]))
+    writer.release()
+    for again in (False, True):
+        status, said, err = infer('seg', images=path)
+        assert status == 0 and ('2 of 2 images are in' in said) == again, err
+    assert files(task / 'out' / 'masks') == ['clip/frame_000000.png', 'clip/frame_000001.png']
+    assert len(rows(task)) == 4
+
+
 def test_errors_of_one_line(task, infer):
     for arguments, words in (
         (['--probabilities', 8], 'det is a detector'),
