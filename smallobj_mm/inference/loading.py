@@ -141,9 +141,7 @@ def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tup
         model = MODELS.build(cfg.model)
     checkpoint = load_plain(weights)
     load_weights(model, checkpoint, str(weights))
-    # Folding rewrites each convolution once for every batch norm behind it, which is wrong for a
-    # convolution that several norms share (RTMDet's head).
-    model = model.eval() if _shares_convolutions(model) else switch_to_deploy(model)
+    model = switch_to_deploy(model)
     try:
         model = model.to(torch.device(device))
     except (AssertionError, RuntimeError) as error:
@@ -184,18 +182,6 @@ def load_weights(model: nn.Module, checkpoint: dict, source: str) -> None:
             'that was trained with this config'
         )
     model.load_state_dict({key: state[key].to(own[key].dtype) for key in own})
-
-
-def _shares_convolutions(model: nn.Module) -> bool:
-    """Whether a convolution has several parents."""
-    seen: set[int] = set()
-    for parent in model.modules():
-        for child in parent.children():
-            if isinstance(child, nn.modules.conv._ConvNd):
-                if id(child) in seen:
-                    return True
-                seen.add(id(child))
-    return False
 
 
 def dataset_config(cfg: Config) -> dict:

@@ -192,15 +192,3 @@ def test_configs_that_do_not_fit(toys, models, tmp_path):
 def test_names_of_shipped_configs(repo_root):
     path = loading.find_config('ismallnet_s_nuaa')
     assert path.resolve() == repo_root / 'configs' / 'ismallnet' / 'ismallnet_s_nuaa.py'
-
-
-def test_a_convolution_that_norms_share_is_not_folded():
-    """RTMDet's head: folding would scale the shared kernel once for each norm."""
-    from torch import nn
-
-    def block(conv):
-        return nn.Sequential(conv, nn.BatchNorm2d(2))
-
-    conv = nn.Conv2d(2, 2, 1)
-    assert loading._shares_convolutions(nn.Sequential(block(conv), block(conv)))
-    assert not loading._shares_convolutions(nn.Sequential(block(conv), block(nn.Conv2d(2, 2, 1))))

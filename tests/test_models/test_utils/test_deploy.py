@@ -73,3 +73,17 @@ def test_any_model(randomise):
         expected = model(x)
         torch.testing.assert_close(switch_to_deploy(model)(x), expected, atol=1e-5, rtol=0)
         assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+
+
+@torch.no_grad()
+def test_shared_convolutions(randomise):
+    """One convolution, two norms, as in RTMDet's head: folded once for each."""
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    model = nn.Sequential(
+        nn.Sequential(conv, nn.BatchNorm2d(3)), nn.Sequential(conv, nn.BatchNorm2d(3))
+    )
+    model = randomise(model).eval()
+    x = torch.rand(1, 3, 8, 8)
+    expected = model(x)
+    torch.testing.assert_close(switch_to_deploy(model)(x), expected, atol=1e-5, rtol=0)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
