@@ -30,7 +30,7 @@ eval_loader = dict(batch_size=256, num_workers=8, persistent_workers=False)
 train_cfg = dict(max_epochs=max_epochs)
 train_dataloader = dict(batch_size=batch_size, dataset=dict(**dataset, image_folder='train'))
 custom_hooks = [
-    dict(type='SyncBuffersHook', priority='ABOVE_NORMAL'),
+    dict(type='SyncBuffersHook'),
     dict(type='FixedLRHook'),
     dict(type='FeatureSpreadHook', interval=50),
     dict(

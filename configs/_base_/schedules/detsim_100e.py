@@ -16,7 +16,7 @@ param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]  # changed aft
 
 custom_hooks = [
     # where BN is not synchronised (CPU): the same statistics in all processes at an epoch's end
-    dict(type='SyncBuffersHook', priority='ABOVE_NORMAL'),
+    dict(type='SyncBuffersHook'),
     dict(type='FixedLRHook'),  # the predictors keep their learning rate
     dict(type='FeatureSpreadHook', interval=50),  # iterations
 ]
