@@ -143,8 +143,15 @@ def _fetch(url: str) -> str:
 
 
 def load_from_local_plain(filename: str, map_location: MapLocation = None) -> dict:
-    """mmengine's loader of local files, by :func:`load_plain`."""
-    return load_plain(filename, map_location)
+    """mmengine's loader of local files, by :func:`load_plain`.
+
+    A file that is a state dict and nothing else (``.safetensors``, published weights) comes under
+    ``state_dict``, where the runner's hooks look for it.
+    """
+    data = load_plain(filename, map_location)
+    if data and all(isinstance(value, torch.Tensor) for value in data.values()):
+        return {'state_dict': data}
+    return data
 
 
 def load_from_http_plain(filename: str, map_location: MapLocation = None) -> dict:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from smallobj_mm.engine import load_plain, use_safe_loader
+from smallobj_mm.engine.checkpoint import load_from_local_plain
 
 
 @pytest.fixture
@@ -163,3 +164,12 @@ def test_http(tmp_path: Path, safe_loader: None, monkeypatch: Any) -> None:
 def test_other_schemes(address: str, safe_loader: None) -> None:
     with pytest.raises(ValueError, match='download the file'):
         CheckpointLoader.load_checkpoint(address)
+
+
+def test_bare_weights_come_as_a_checkpoint(tmp_path):
+    """The runner's hooks (EMA) look for ``state_dict``."""
+    save_file({'w': torch.ones(2)}, tmp_path / 'a.safetensors')
+    torch.save({'meta': {}, 'state_dict': {'w': torch.ones(2)}}, tmp_path / 'a.pth')
+    for name in ('a.safetensors', 'a.pth'):
+        loaded = load_from_local_plain(str(tmp_path / name))
+        assert loaded['state_dict']['w'].tolist() == [1, 1]
