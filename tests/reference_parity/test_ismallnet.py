@@ -99,6 +99,11 @@ def test_training_step(model, golden, with_cp):
             continue
         # One convolution of the authors' at two scales is two of ours: their gradients add up.
         ours = sum(grads[name] for name in renamed)
-        torch.testing.assert_close(ours.norm(), norm, rtol=1e-3, atol=1e-8, msg=str(key))
+        # The absolute tolerance is for the golden values' own rounding, they were made in single
+        # precision: a bias in front of a batch norm has no other gradient, and one attention
+        # layer with a norm of 6e-4 is 2.5e-3 off (1e-2 if ours is computed in single, too).
+        torch.testing.assert_close(
+            ours.norm(), norm, rtol=1e-3, atol=2e-6, msg=lambda text: f'{key}: {text}'
+        )
         checked |= set(renamed)
     assert checked == set(grads)
