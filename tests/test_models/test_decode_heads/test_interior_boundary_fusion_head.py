@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
@@ -134,7 +135,7 @@ def test_head_of_another_encoder(samples):
                         in_channels=[4, 8, 16], channels=8,
                     ),
                 ),
-                test_cfg=dict(mode='whole'),
+                test_cfg=ConfigDict(mode='whole'),
             )
         )
     image, truth = torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48))
