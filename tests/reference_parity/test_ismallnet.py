@@ -103,7 +103,7 @@ def test_training_step(model, golden, with_cp):
         # precision: a bias in front of a batch norm has no other gradient, and one attention
         # layer with a norm of 6e-4 is 2.5e-3 off (1e-2 if ours is computed in single, too).
         torch.testing.assert_close(
-            ours.norm(), norm, rtol=1e-3, atol=2e-6, msg=lambda text: f'{key}: {text}'
+            ours.norm(), norm, rtol=1e-3, atol=2e-6, msg=lambda text, key=key: f'{key}: {text}'
         )
         checked |= set(renamed)
     assert checked == set(grads)
