@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 16
+max_epochs = 9
 batch_size = 8  # images
 
 # -------- changed sometimes --------
@@ -22,7 +22,7 @@ prior_prob = 0.01  # share of target pixels that the logits start from
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size)
-train_cfg = dict(max_epochs=max_epochs, val_interval=8)
+train_cfg = dict(max_epochs=max_epochs, val_interval=9)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(
     backbone=dict(channels=channels, num_blocks=num_blocks, space_to_depth=space_to_depth),
