@@ -14,7 +14,12 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.environment import add_common_arguments, build_runner, load_config
+from smallobj_mm.utils.environment import (
+    add_common_arguments,
+    build_runner,
+    leaving_process_group,
+    load_config,
+)
 
 #: Test-time augmentation where the config does not say: as the tools of mmdet and mmpretrain.
 _TTA_MODELS = {
@@ -160,9 +165,7 @@ def set_probability_maps(cfg: Config, args: argparse.Namespace, scope: str) -> N
             f'--prob-dir {args.prob_dir}: the config is one of {scope}, expected one of mmseg '
             "(default_scope = 'mmseg'): only segmentation has probability maps"
         )
-    hook = dict(
-        type='smallobj_mm.ProbabilityMapHook', out_dir=args.prob_dir, bits=args.prob_bits
-    )
+    hook = dict(type='smallobj_mm.ProbabilityMapHook', out_dir=args.prob_dir, bits=args.prob_bits)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
@@ -207,5 +210,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with errors_in_one_line():
+    with errors_in_one_line(), leaving_process_group():
         main()

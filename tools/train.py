@@ -12,7 +12,12 @@ from mmengine.runner import find_latest_checkpoint
 
 from smallobj_mm.engine.optim.amp import enable_amp
 from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.environment import add_common_arguments, build_runner, load_config
+from smallobj_mm.utils.environment import (
+    add_common_arguments,
+    build_runner,
+    leaving_process_group,
+    load_config,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,5 +89,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with errors_in_one_line():
+    with errors_in_one_line(), leaving_process_group():
         main()

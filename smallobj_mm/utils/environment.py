@@ -2,9 +2,11 @@
 """Fit a config to the machine, and start the processes of a distributed run without CUDA."""
 
 import argparse
+import contextlib
 import datetime
 import os
 from pathlib import Path
+from typing import Iterator
 
 import torch
 import torch.distributed
@@ -80,6 +82,22 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('default_scope') == 'mmpretrain':
         _set_mmpretrain_collate(cfg)
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+
+
+@contextlib.contextmanager
+def leaving_process_group() -> Iterator[None]:
+    """Leave the process group of a distributed run when the body ends, whichever way it ends.
+
+    A process that exits inside its group may be aborted by the threads of the group, and the
+    launcher then reports a failure of a run that was complete.
+    """
+    try:
+        yield
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # nobody takes the store away from another
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _set_mmpretrain_collate(cfg: Config) -> None:
