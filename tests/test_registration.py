@@ -22,7 +22,9 @@ def run(*args: str, cwd: Path) -> str:
     root = str(Path(smallobj_mm.__file__).resolve().parents[1])
     done = subprocess.run(
         [sys.executable, '-c', f'import sys; sys.path.insert(0, {root!r})\n{args[0]}', *args[1:]],
-        capture_output=True, text=True, cwd=cwd,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -106,12 +108,14 @@ DETECTION = {'SSLResNet18', 'SmallObjectMetric', 'HITUAVDataset', 'SmallObjectMo
 SEGMENTATION = {'IRSTDDataset', 'PackIRSTDInputs', 'sync_resize_collate'}
 
 
-@pytest.mark.parametrize('hidden, there, absent', [
-    (('mmseg', 'mmpretrain'), ENGINE | DETECTION | PLAIN, SEGMENTATION),
-    (('mmdet',), ENGINE | SEGMENTATION | PLAIN, DETECTION),
-    (('mmdet', 'mmseg', 'mmpretrain', 'mmcv'), ENGINE,
-     DETECTION | SEGMENTATION | PLAIN),
-])
+@pytest.mark.parametrize(
+    'hidden, there, absent',
+    [
+        (('mmseg', 'mmpretrain'), ENGINE | DETECTION | PLAIN, SEGMENTATION),
+        (('mmdet',), ENGINE | SEGMENTATION | PLAIN, DETECTION),
+        (('mmdet', 'mmseg', 'mmpretrain', 'mmcv'), ENGINE, DETECTION | SEGMENTATION | PLAIN),
+    ],
+)
 def test_frameworks_that_are_not_installed(hidden, there, absent, tmp_path):
     """Who has only one framework gets its half; the import never fails."""
     names = set(run(f'HIDDEN = {hidden!r}\n{HIDE}', cwd=tmp_path).splitlines()[-1].split())
@@ -156,15 +160,23 @@ def test_stock_retinanet_with_our_backbone_and_neck(prefix, tmp_path):
         from mmengine.optim import build_optim_wrapper
 
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        sample = DetDataSample(metainfo=dict(
-            img_shape=(96, 128), ori_shape=(96, 128), pad_shape=(96, 128),
-            batch_input_shape=(96, 128), scale_factor=(1.0, 1.0)))
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(96, 128),
+                ori_shape=(96, 128),
+                pad_shape=(96, 128),
+                batch_input_shape=(96, 128),
+                scale_factor=(1.0, 1.0),
+            )
+        )
         sample.gt_instances = InstanceData(
             bboxes=torch.tensor([[10.0, 10, 50, 40], [60, 20, 100, 90]]),
-            labels=torch.tensor([0, 2]))
+            labels=torch.tensor([0, 2]),
+        )
         data = dict(
             inputs=[torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8)] * 2,
-            data_samples=[sample, sample.clone()])
+            data_samples=[sample, sample.clone()],
+        )
         before = {k: v.detach().clone() for k, v in model.named_parameters()}
         log = model.train_step(data, wrapper)
     assert {'loss', 'loss_cls', 'loss_bbox'} <= set(log)

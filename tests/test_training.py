@@ -28,8 +28,14 @@ def detection_cfg(repo_root, tmp_path):
     # mmengine keeps visualizers by name: another test's would go on writing to its own folder.
     cfg.visualizer.name = str(tmp_path)
     data = dict(
-        type='SyntheticSmallObjectDataset', data_root=str(tmp_path / 'data'), num_images=8,
-        val_fraction=0.5, image_size=SIZE, object_size=(10, 24), max_objects=3, seed=0,
+        type='SyntheticSmallObjectDataset',
+        data_root=str(tmp_path / 'data'),
+        num_images=8,
+        val_fraction=0.5,
+        image_size=SIZE,
+        object_size=(10, 24),
+        max_objects=3,
+        seed=0,
         ann_file='ImageSets/Main/train.txt',
     )
     load = [dict(type='LoadImageStrict'), dict(type='LoadAnnotations', with_bbox=True)]
@@ -39,17 +45,18 @@ def detection_cfg(repo_root, tmp_path):
     cfg.train_dataloader.dataset = dict(**data, pipeline=[*load, dict(type='PackDetInputs')])
     cfg.val_dataloader.update(loader)
     cfg.val_dataloader.dataset = dict(
-        **data, test_mode=True,
+        **data,
+        test_mode=True,
         pipeline=[
-            load[0], dict(type='Resize', scale=(SIZE, SIZE), keep_ratio=True), load[1],
+            load[0],
+            dict(type='Resize', scale=(SIZE, SIZE), keep_ratio=True),
+            load[1],
             dict(type='PackDetInputs', meta_keys=meta),
         ],
     )
     cfg.test_dataloader = cfg.val_dataloader
     # Evaluated after the first epoch and after the last.
-    cfg.train_cfg.update(
-        max_epochs=EPOCHS, val_interval=1, dynamic_intervals=[(3, EPOCHS)]
-    )
+    cfg.train_cfg.update(max_epochs=EPOCHS, val_interval=1, dynamic_intervals=[(3, EPOCHS)])
     cfg.default_hooks.checkpoint.interval = EPOCHS
     cfg.default_hooks.logger.interval = 2
     cfg.log_processor.window_size = 2
@@ -90,8 +97,13 @@ def segmentation_cfg(repo_root, tmp_path):
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(batch_size=3, num_workers=0, persistent_workers=False)
         loader.dataset.update(
-            data_root=str(tmp_path / 'data'), num_images=7, test_fraction=0.1, image_size=64,
-            target_size=(4, 8), max_targets=2, split='train',
+            data_root=str(tmp_path / 'data'),
+            num_images=7,
+            test_fraction=0.1,
+            image_size=64,
+            target_size=(4, 8),
+            max_targets=2,
+            split='train',
         )
     cfg.train_dataloader.collate_fn.sizes = [48, 64]
     cfg.test_dataloader = cfg.val_dataloader

@@ -36,11 +36,17 @@ def parse_args() -> argparse.Namespace:
         help='config of one ImageTreeDataset (default: configs/detsim/detsim_r18_folder.py)',
     )
     parser.add_argument(
-        '--pretrain-options', nargs='+', default=[], metavar='KEY=VALUE',
+        '--pretrain-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
         help='settings that override those of the pretraining config',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
         help='settings that override those of the config of the labelled data',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision in both stages')
@@ -110,12 +116,24 @@ def main() -> None:
             pretrain = work_dir / 'pretrain'
             images = f'train_dataloader.dataset.data_root={os.path.abspath(args.images)}'
             run(
-                'train.py', args.pretrain_config, '--work-dir', pretrain, '--resume', *amp,
-                '--cfg-options', images, *args.pretrain_options,
+                'train.py',
+                args.pretrain_config,
+                '--work-dir',
+                pretrain,
+                '--resume',
+                *amp,
+                '--cfg-options',
+                images,
+                *args.pretrain_options,
             )
             run('model_converters/export_backbone.py', last_checkpoint(pretrain), backbone)
         run(
-            'train.py', args.config, '--work-dir', work_dir / 'finetune', '--resume', *amp,
+            'train.py',
+            args.config,
+            '--work-dir',
+            work_dir / 'finetune',
+            '--resume',
+            *amp,
             '--cfg-options',
             'model.backbone.init_cfg.type=SSLPretrained',
             f'model.backbone.init_cfg.checkpoint={backbone}',

@@ -33,9 +33,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     num_workers=1,
-    dataset=dict(
-        data_root=data_root, ann_file='ImageSets/Main/train.txt', indices=num_images
-    )
+    dataset=dict(data_root=data_root, ann_file='ImageSets/Main/train.txt', indices=num_images),
 )
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=14)

@@ -28,9 +28,7 @@ train_dataloader = dict(
     num_workers=num_workers,
     dataset=dict(dataset=dict(dataset=dict(data_root=data_root, metainfo=metainfo))),
 )
-val_dataloader = dict(
-    num_workers=num_workers, dataset=dict(data_root=data_root, metainfo=metainfo)
-)
+val_dataloader = dict(num_workers=num_workers, dataset=dict(data_root=data_root, metainfo=metainfo))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 optim_wrapper = dict(accumulative_counts=accumulative_counts)

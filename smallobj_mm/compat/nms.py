@@ -108,9 +108,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         kept.append(order[keep])
         order, rest, areas = order[block:], rest[:, block:], areas[block:]
         if order.numel():
-            gone = _suppresses(
-                head[:, keep], head_areas[keep], rest, areas, threshold, offset
-            ).any(dim=0)
+            gone = _suppresses(head[:, keep], head_areas[keep], rest, areas, threshold, offset).any(
+                dim=0
+            )
             left = (~gone).nonzero()[:, 0]
             order, rest, areas = order[left], rest[:, left], areas[left]
     return torch.cat(kept)

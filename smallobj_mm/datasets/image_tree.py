@@ -90,7 +90,10 @@ class ImageTreeDataset(BaseDataset):
         root = osp.join(self.data_root, self.image_folder)
         if not osp.isdir(root):
             raise missing_data_error(
-                'ImageTreeDataset', root, self.data_root, 'you',
+                'ImageTreeDataset',
+                root,
+                self.data_root,
+                'you',
                 'a folder of images; a folder for each class; a class list over such folders',
             )
         folders = self._class_folders(root)

@@ -110,9 +110,7 @@ def resolve_options(
     )
 
 
-def maps_to_uint8(
-    mask: np.ndarray, interior: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray]:
+def maps_to_uint8(mask: np.ndarray, interior: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """The maps as 8-bit images; where the float maps add up to the mask, these do as well.
 
     Args:

@@ -92,9 +92,7 @@ def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
     except (OSError, SyntaxError, IndexError, cv2.error) as error:
         detail = f', {" ".join(str(error).split())[:120]}'
     if decoded is None:
-        raise ValueError(
-            f'{path}: not readable as a mask ({len(data)} bytes{detail}); {advice}'
-        )
+        raise ValueError(f'{path}: not readable as a mask ({len(data)} bytes{detail}); {advice}')
     try:
         return binarize_mask(decoded)
     except ValueError as error:

@@ -145,9 +145,7 @@ def _voc_xml(filename: str, scene: Scene, classes: Sequence[str]) -> str:
         f'  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>',
     ]
     for label, box in zip(scene.labels, scene.boxes):
-        corners = ''.join(
-            f'<{key}>{value:.2f}</{key}>' for key, value in zip(_CORNERS, box)
-        )
+        corners = ''.join(f'<{key}>{value:.2f}</{key}>' for key, value in zip(_CORNERS, box))
         lines.append(
             f'  <object><name>{classes[label]}</name><difficult>0</difficult>'
             f'<bndbox>{corners}</bndbox></object>'

@@ -138,9 +138,7 @@ def _place(
     return None
 
 
-def _patch(
-    centre: np.ndarray, radius: float, size: int
-) -> Tuple[Tuple[slice, slice], np.ndarray]:
+def _patch(centre: np.ndarray, radius: float, size: int) -> Tuple[Tuple[slice, slice], np.ndarray]:
     """Slices around a centre and the offsets of the pixel centres from it, shape (H, W, 2)."""
     low = np.maximum(np.floor(centre - radius - 2), 0).astype(int)
     high = np.minimum(np.ceil(centre + radius + 2), size).astype(int)

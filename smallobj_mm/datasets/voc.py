@@ -39,9 +39,7 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         ValueError: If ``difficult`` is unknown or no list is given, and for malformed files.
     """
 
-    METAINFO = dict(
-        classes=VOCDataset.METAINFO['classes'], palette=VOCDataset.METAINFO['palette']
-    )
+    METAINFO = dict(classes=VOCDataset.METAINFO['classes'], palette=VOCDataset.METAINFO['palette'])
     TITLE = 'Pascal VOC'
     SOURCE = 'http://host.robots.ox.ac.uk/pascal/VOC/ (VOCtrainval/VOCtest archives)'
     LAYOUTS = (

@@ -57,8 +57,12 @@ def describe_training(checkpoint: Mapping) -> dict[str, str]:
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
     header = {'format': 'pt', 'names': 'torchvision', 'written_by': f'smallobj_mm {__version__}'}
-    for key, name in (('epoch', 'epochs'), ('iter', 'iterations'), ('time', 'trained'),
-                      ('source', 'source')):
+    for key, name in (
+        ('epoch', 'epochs'),
+        ('iter', 'iterations'),
+        ('time', 'trained'),
+        ('source', 'source'),
+    ):
         if isinstance(meta.get(key), (str, int)):
             header[name] = str(meta[key])
     if isinstance(meta.get('experiment_name'), str):

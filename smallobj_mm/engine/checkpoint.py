@@ -38,11 +38,20 @@ def _allowed_globals() -> list:
     multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
     number_types = (np.bool_, np.uint8, np.int32, np.uint32, np.int64, np.float32, np.float64)
     dtypes = [type(np.dtype(kind)) for kind in number_types]
-    aliases = [(function, f'numpy.{core}.multiarray.{function.__name__}')
-               for function in (multiarray._reconstruct, multiarray.scalar)
-               for core in ('core', '_core')]
-    return [*aliases, np.ndarray, np.dtype, *dtypes, slice, HistoryBuffer,
-            (_history_statistic, 'builtins.getattr')]
+    aliases = [
+        (function, f'numpy.{core}.multiarray.{function.__name__}')
+        for function in (multiarray._reconstruct, multiarray.scalar)
+        for core in ('core', '_core')
+    ]
+    return [
+        *aliases,
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        slice,
+        HistoryBuffer,
+        (_history_statistic, 'builtins.getattr'),
+    ]
 
 
 @contextmanager
@@ -84,16 +93,29 @@ def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu')
             data = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_explain(path, str(error))) from None
-    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-            UnicodeDecodeError, OSError, AssertionError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        UnicodeDecodeError,
+        OSError,
+        AssertionError,
+    ) as error:
         if isinstance(error, RuntimeError) and 'CUDA' in str(error):
             raise  # a CUDA checkpoint onto a machine without: torch says it well
         raise ValueError(
             f'{path}: damaged or not a checkpoint ({_first_line(error)}); expected a file that '
-            'torch.save has written completely, copy or download it again') from None
+            'torch.save has written completely, copy or download it again'
+        ) from None
     if not isinstance(data, dict):
-        raise ValueError(f'{path}: holds a {type(data).__name__}, not a checkpoint; expected a '
-                         'dict of tensors, plain or under a key such as state_dict')
+        raise ValueError(
+            f'{path}: holds a {type(data).__name__}, not a checkpoint; expected a '
+            'dict of tensors, plain or under a key such as state_dict'
+        )
     return data
 
 
@@ -103,16 +125,22 @@ def _load_safetensors(path: str, map_location: MapLocation) -> dict:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
-        raise ImportError(f'{path}: reading it needs the package safetensors, install it with '
-                          'pip install safetensors') from None
+        raise ImportError(
+            f'{path}: reading it needs the package safetensors, install it with '
+            'pip install safetensors'
+        ) from None
     if map_location is not None and not isinstance(map_location, (str, torch.device)):
-        raise TypeError(f'{path}: map_location of a .safetensors file must be a device, found '
-                        f'{type(map_location).__name__}')
+        raise TypeError(
+            f'{path}: map_location of a .safetensors file must be a device, found '
+            f'{type(map_location).__name__}'
+        )
     try:
         return load_file(path, device=str(map_location or 'cpu'))
     except SafetensorError as error:
-        raise ValueError(f'{path}: damaged or not a safetensors file ({_first_line(error)}); copy '
-                         'or download it again') from None
+        raise ValueError(
+            f'{path}: damaged or not a safetensors file ({_first_line(error)}); copy '
+            'or download it again'
+        ) from None
 
 
 def _explain(path: str, message: str) -> str:
@@ -120,10 +148,14 @@ def _explain(path: str, message: str) -> str:
     found = re.search(r'GLOBAL (\S+(?: of \S+)?)', message)
     if 'GLOBAL' in message or 'unrecognized function' in message or 'BUILD' in message:
         what = f' ({found.group(1).rstrip(".,")})' if found else ''
-        return (f'{path}: refused, it holds code or objects other than tensors{what}; expected '
-                'tensors, numbers and strings only, save its state dict alone or as .safetensors')
-    return (f'{path}: damaged or not a checkpoint (not a file of torch.save); expected a '
-            'checkpoint, copy or download it again')
+        return (
+            f'{path}: refused, it holds code or objects other than tensors{what}; expected '
+            'tensors, numbers and strings only, save its state dict alone or as .safetensors'
+        )
+    return (
+        f'{path}: damaged or not a checkpoint (not a file of torch.save); expected a '
+        'checkpoint, copy or download it again'
+    )
 
 
 def _first_line(error: BaseException) -> str:
@@ -172,8 +204,9 @@ def load_from_openmmlab_plain(filename: str, map_location: MapLocation = None) -
 def _load_named(filename: str, addresses: dict, map_location: MapLocation) -> dict:
     scheme, _, name = filename.partition('://')
     if name not in addresses:
-        raise ValueError(f'{filename}: unknown model of {scheme}; give the path or the address of '
-                         'a checkpoint')
+        raise ValueError(
+            f'{filename}: unknown model of {scheme}; give the path or the address of a checkpoint'
+        )
     return load_plain(_fetch(addresses[name]), map_location)
 
 
@@ -183,24 +216,28 @@ def load_from_refused(filename: str, map_location: MapLocation = None) -> dict:
     Raises:
         ValueError: Always.
     """
-    raise ValueError(f'{filename}: this kind of address is not read, because mmengine would run '
-                     'code from it; download the file and give its path')
+    raise ValueError(
+        f'{filename}: this kind of address is not read, because mmengine would run '
+        'code from it; download the file and give its path'
+    )
 
 
 #: Scheme -> loader; together they replace each of mmengine's own.
-_LOADERS = OrderedDict([
-    ('', load_from_local_plain),
-    ('http://', load_from_http_plain),
-    ('https://', load_from_http_plain),
-    ('torchvision://', load_from_torchvision_plain),
-    ('modelzoo://', load_from_torchvision_plain),
-    ('open-mmlab://', load_from_openmmlab_plain),
-    ('openmmlab://', load_from_openmmlab_plain),
-    ('mmcls://', load_from_refused),
-    ('pavi://', load_from_refused),
-    (r'(\S+\:)?s3://', load_from_refused),
-    (r'(\S+\:)?petrel://', load_from_refused),
-])
+_LOADERS = OrderedDict(
+    [
+        ('', load_from_local_plain),
+        ('http://', load_from_http_plain),
+        ('https://', load_from_http_plain),
+        ('torchvision://', load_from_torchvision_plain),
+        ('modelzoo://', load_from_torchvision_plain),
+        ('open-mmlab://', load_from_openmmlab_plain),
+        ('openmmlab://', load_from_openmmlab_plain),
+        ('mmcls://', load_from_refused),
+        ('pavi://', load_from_refused),
+        (r'(\S+\:)?s3://', load_from_refused),
+        (r'(\S+\:)?petrel://', load_from_refused),
+    ]
+)
 
 
 def use_safe_loader() -> None:

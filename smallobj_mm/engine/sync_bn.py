@@ -37,7 +37,8 @@ def disable_sync_bn_on_cpu(cfg: Config) -> int:
             'it needs CUDA and this machine trains on the CPU, each process keeps its own '
             'statistics.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
     return changed
 
 

@@ -152,9 +152,7 @@ def _mark(axes: Axes, verdict: Verdict) -> None:
         )
 
 
-def _inset(
-    axes: Axes, values: np.ndarray, window: tuple[int, int, int], verdict: Verdict
-) -> Axes:
+def _inset(axes: Axes, values: np.ndarray, window: tuple[int, int, int], verdict: Verdict) -> Axes:
     """An enlarged part of the panel in the corner that hides least and is farthest from it."""
     left, top, side = window
     height, width = values.shape

@@ -120,8 +120,15 @@ def test_converter(repo_root, tmp_path, authors_state_dict, model):
 
 
 @pytest.mark.parametrize(
-    'name', ['pro4.0.weight', 'pro1.2.weight', 'projector1.0.weight', 'ss_predictor.0.weight',
-             'backbone.fc.weight', 'pre.0.weight']
+    'name',
+    [
+        'pro4.0.weight',
+        'pro1.2.weight',
+        'projector1.0.weight',
+        'ss_predictor.0.weight',
+        'backbone.fc.weight',
+        'pre.0.weight',
+    ],
 )
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=f'{name}: unknown name'):

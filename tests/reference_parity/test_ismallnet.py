@@ -25,8 +25,11 @@ def converted(tmp_path_factory, repo_root, authors_state_dict):
     tool = repo_root / 'tools/model_converters/authors_to_mm.py'
     done = subprocess.run(
         [
-            sys.executable, str(tool), 'ismallnet',
-            str(folder / 'authors.pth'), str(folder / 'ours.pth'),
+            sys.executable,
+            str(tool),
+            'ismallnet',
+            str(folder / 'authors.pth'),
+            str(folder / 'ours.pth'),
         ],
         capture_output=True,
         text=True,

@@ -125,9 +125,7 @@ def test_training_losses(model, golden, two_threads):
     values = golden('obsdm')
     outs = model.train()(values['image'], mode='tensor')
     for level, out in enumerate(outs):
-        torch.testing.assert_close(
-            rows(out), values[f'train_raw_p{level + 3}'], atol=1e-4, rtol=0
-        )
+        torch.testing.assert_close(rows(out), values[f'train_raw_p{level + 3}'], atol=1e-4, rtol=0)
     ours = losses_of(model, outs, values)
     torch.testing.assert_close(ours / 2, values['loss_box_obj_cls'], rtol=1e-4, atol=0)
     torch.testing.assert_close(ours.sum()[None], values['loss_total'], rtol=1e-4, atol=0)

@@ -154,7 +154,13 @@ def test_equals_compiled(seed, threshold, offset, method):
     ours, theirs = torch.empty(80, 5), torch.empty(80, 5)
     kept = softnms(boxes, scores, ours, threshold, 0.5, 0.05, method, offset)
     expected = ext.softnms(
-        boxes, scores, theirs, iou_threshold=threshold, sigma=0.5, min_score=0.05, method=method,
+        boxes,
+        scores,
+        theirs,
+        iou_threshold=threshold,
+        sigma=0.5,
+        min_score=0.05,
+        method=method,
         offset=offset,
     )
     assert torch.equal(kept, expected)

@@ -75,7 +75,8 @@ def test_hooks_schedules_and_optimizers(cfg):
         options = dict(scheduler, optimizer=optimizer)
         if options.pop('convert_to_iter_based', False):
             options.update(
-                epoch_length=50, convert_to_iter_based=True,
+                epoch_length=50,
+                convert_to_iter_based=True,
                 end=options.get('end') or cfg.train_cfg.max_epochs,
             )
         PARAM_SCHEDULERS.build(options)

@@ -18,8 +18,13 @@ FAMILY = 'ismallnet/'
 def test_there_are_configs_of_every_kind():
     names = {Path(leaf).stem for leaf in LEAVES}
     assert {
-        'ismallnet_nuaa', 'ismallnet_nudt', 'ismallnet_irstd1k', 'ismallnet_nuaa_fast',
-        'ismallnet_s_nuaa', 'ismallnet_t_nuaa', 'ismallnet_demo',
+        'ismallnet_nuaa',
+        'ismallnet_nudt',
+        'ismallnet_irstd1k',
+        'ismallnet_nuaa_fast',
+        'ismallnet_s_nuaa',
+        'ismallnet_t_nuaa',
+        'ismallnet_demo',
     } <= names
 
 

@@ -16,8 +16,12 @@ FAMILY = 'obsdm/'
 def test_there_are_configs_of_every_kind():
     names = {Path(leaf).stem for leaf in LEAVES if leaf.startswith(FAMILY)}
     assert {
-        'obsdm_r18_voc', 'obsdm_r18_voc_authors', 'obsdm_r18_bstld', 'obsdm_r18_railworker',
-        'obsdm_r18_hituav', 'obsdm_r18_demo',
+        'obsdm_r18_voc',
+        'obsdm_r18_voc_authors',
+        'obsdm_r18_bstld',
+        'obsdm_r18_railworker',
+        'obsdm_r18_hituav',
+        'obsdm_r18_demo',
     } <= names
     configs = [Config.fromfile(CONFIGS / leaf) for leaf in LEAVES if leaf.startswith(FAMILY)]
     modes = {config.model.get('neck', {}).get('decoupling') for config in configs}

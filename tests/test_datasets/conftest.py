@@ -34,8 +34,10 @@ class VOCFolder:
 
     def add(self, name, objects='', size=(64, 48), image=True, suffix='.jpg', xml=None):
         """Add an image with its annotation."""
-        text = '' if size is None else (
-            f'<size><width>{size[0]}</width><height>{size[1]}</height></size>'
+        text = (
+            ''
+            if size is None
+            else (f'<size><width>{size[0]}</width><height>{size[1]}</height></size>')
         )
         path = self.root / 'Annotations' / f'{name}.xml'
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,13 @@ def sample(height=30, width=45):
     truth = np.zeros((height, width), np.uint8)
     truth[10:16, 10:18] = 1
     img = np.random.default_rng(height).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    return dict(img=img, gt_seg_map=truth, seg_fields=['gt_seg_map'], img_shape=(height, width),
-                ori_shape=(height, width))
+    return dict(
+        img=img,
+        gt_seg_map=truth,
+        seg_fields=['gt_seg_map'],
+        img_shape=(height, width),
+        ori_shape=(height, width),
+    )
 
 
 def test_square():
@@ -89,7 +94,8 @@ def test_loader_of_a_config_is_reproducible(root, workers):
             loader = Runner.build_dataloader(config, seed=5)
             return [
                 [tuple(image.shape) for image in batch['inputs']]
-                for _ in range(2) for batch in loader
+                for _ in range(2)
+                for batch in loader
             ]
 
     assert FUNCTIONS.get('sync_resize_collate') is sync_resize_collate

@@ -29,7 +29,11 @@ def test_numbers_of_the_recipe(load, name):
     outer, inner = cfg.train_dataloader.dataset, cfg.train_dataloader.dataset.dataset
     assert [t.type for t in inner.pipeline] == ['SmallObjectMosaic', 'MosaicAffine']
     assert [t.type for t in outer.pipeline] == [
-        'BetaMixUp', 'MultiplicativeHSV', 'RandomFlip', 'SmallBoxFilter', 'PackDetInputs'
+        'BetaMixUp',
+        'MultiplicativeHSV',
+        'RandomFlip',
+        'SmallBoxFilter',
+        'PackDetInputs',
     ]
     assert all(tuple(t.img_scale) == size for t in inner.pipeline)
     assert tuple(cfg.test_pipeline[1].scale) == size

@@ -25,8 +25,10 @@ def tree(tmp_path):
 
 
 def names(dataset):
-    return [tuple(one['img_path'].split('/')[-2:]) for one in map(dataset.get_data_info,
-                                                                 range(len(dataset)))]
+    return [
+        tuple(one['img_path'].split('/')[-2:])
+        for one in map(dataset.get_data_info, range(len(dataset)))
+    ]
 
 
 def test_any_folder(tree):
@@ -34,7 +36,8 @@ def test_any_folder(tree):
     assert names(dataset) == [('a', '1.png'), ('a', '2.jpg'), ('b', 'x.png'), ('deep', 'y.png')]
     assert 'gt_label' not in dataset.get_data_info(0)
     assert names(ImageTreeDataset(str(tree), 'train', image_list='images.txt')) == [
-        ('a', '2.jpg'), ('b', 'x.png')
+        ('a', '2.jpg'),
+        ('b', 'x.png'),
     ]
 
 
@@ -54,24 +57,46 @@ def test_class_list(tree):
 
 def test_mixed_sets_load_into_one_shape(tree):
     view = [dict(type='RecordedCrop', size=16)]
-    pipeline = [dict(type='LoadImageStrict'), dict(type='AugmentedViews', views=[view, view]),
-                dict(type='PackViews')]
+    pipeline = [
+        dict(type='LoadImageStrict'),
+        dict(type='AugmentedViews', views=[view, view]),
+        dict(type='PackViews'),
+    ]
     parts = [ImageTreeDataset(str(tree), f'train/{name}', pipeline=pipeline) for name in 'ab']
     mixed = ConcatDataset(parts)
     assert len(mixed) == 3
     assert {tuple(one['inputs'][0].shape) for one in mixed} == {(3, 16, 16)}
 
 
-@pytest.mark.parametrize(('options', 'error', 'message'), [
-    (dict(image_folder='nowhere'), FileNotFoundError, "nowhere' not found"),
-    (dict(image_folder='train/c/deep', with_label=True), ValueError, 'no subfolders found'),
-    (dict(image_folder='train', image_list='bad.txt'), FileNotFoundError, "image 'a/9' is not in"),
-    (dict(image_folder='train', image_list='none.txt'), FileNotFoundError, 'none.txt: no such'),
-    (dict(image_folder='train', class_list='bad.txt'), FileNotFoundError, '1 of 1 class folders'),
-    (dict(image_folder='empty'), ValueError, 'no images found'),
-    (dict(image_folder='train', class_list='classes.txt', image_list='images.txt',
-          with_label=True), ValueError, "'b' is none of the 2 class folders"),
-])
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        (dict(image_folder='nowhere'), FileNotFoundError, "nowhere' not found"),
+        (dict(image_folder='train/c/deep', with_label=True), ValueError, 'no subfolders found'),
+        (
+            dict(image_folder='train', image_list='bad.txt'),
+            FileNotFoundError,
+            "image 'a/9' is not in",
+        ),
+        (dict(image_folder='train', image_list='none.txt'), FileNotFoundError, 'none.txt: no such'),
+        (
+            dict(image_folder='train', class_list='bad.txt'),
+            FileNotFoundError,
+            '1 of 1 class folders',
+        ),
+        (dict(image_folder='empty'), ValueError, 'no images found'),
+        (
+            dict(
+                image_folder='train',
+                class_list='classes.txt',
+                image_list='images.txt',
+                with_label=True,
+            ),
+            ValueError,
+            "'b' is none of the 2 class folders",
+        ),
+    ],
+)
 def test_errors(tree, options, error, message):
     (tree / 'bad.txt').write_text('a/9\n')
     (tree / 'empty').mkdir()

@@ -8,8 +8,11 @@ import pytest
 from smallobj_mm.datasets import IRSTDDataset
 from smallobj_mm.datasets.irstd_layouts import LAYOUTS
 
-LISTS = {'ismallnet': '{}.txt', 'basicirstd': 'img_idx/{}_Some-Set.txt',
-         'sirst_v2': 'splits/{}.txt'}
+LISTS = {
+    'ismallnet': '{}.txt',
+    'basicirstd': 'img_idx/{}_Some-Set.txt',
+    'sirst_v2': 'splits/{}.txt',
+}
 NAMES = ['a', 'b.c', 'd', 'e', 'f']
 
 
@@ -24,8 +27,10 @@ class Folder:
         self.list(NAMES, 'train')
 
     def add(self, name, ending='png', size=(20, 30)):
-        for sub, stem in ((self.layout.images, f'{name}.{ending}'),
-                          (self.layout.masks, f'{name}{self.mask_suffix}.png')):
+        for sub, stem in (
+            (self.layout.images, f'{name}.{ending}'),
+            (self.layout.masks, f'{name}{self.mask_suffix}.png'),
+        ):
             path = self.root / sub / stem
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), np.full(size, 255, np.uint8))
@@ -67,8 +72,13 @@ def test_layouts(tmp_path, layout, suffix):
 
 @pytest.mark.parametrize(
     'entries, newline',
-    [(NAMES, '\r\n'), ([f' {n}  ' for n in NAMES], '\n'), ([*NAMES, '', NAMES[0]], '\n'),
-     (['a.png', 'b.c.bmp', 'd.jpg', 'e.png', 'f.bmp'], '\n'), ([f'{n}.png' for n in NAMES], '\n')],
+    [
+        (NAMES, '\r\n'),
+        ([f' {n}  ' for n in NAMES], '\n'),
+        ([*NAMES, '', NAMES[0]], '\n'),
+        (['a.png', 'b.c.bmp', 'd.jpg', 'e.png', 'f.bmp'], '\n'),
+        ([f'{n}.png' for n in NAMES], '\n'),
+    ],
 )
 def test_forms_of_lists(folder, entries, newline):
     folder.list(entries, newline=newline)
@@ -99,7 +109,8 @@ def test_holdout(folder):
     folder.list(many)
     parts = {
         (part, seed): names_of(folder.load(holdout=dict(fraction=0.25, seed=seed, part=part)))
-        for part in ('train', 'val') for seed in (0, 1)
+        for part in ('train', 'val')
+        for seed in (0, 1)
     }
     assert [len(parts[key]) for key in (('train', 0), ('val', 0))] == [30, 10]
     assert sorted(parts['train', 0] + parts['val', 0]) == many
@@ -111,11 +122,13 @@ def test_holdout(folder):
 
 @pytest.mark.parametrize(
     'holdout, message',
-    [(dict(part='val'), "holdout has .'part'."),
-     (dict(fraction=0.1, part='x'), "part='x'"),
-     (dict(fraction=1, part='val'), 'fraction=1'),
-     (dict(fraction=0.1, part='val', share=1), 'share'),
-     (dict(fraction=0.99, part='val'), 'expected some to remain')],
+    [
+        (dict(part='val'), "holdout has .'part'."),
+        (dict(fraction=0.1, part='x'), "part='x'"),
+        (dict(fraction=1, part='val'), 'fraction=1'),
+        (dict(fraction=0.1, part='val', share=1), 'share'),
+        (dict(fraction=0.99, part='val'), 'expected some to remain'),
+    ],
 )
 def test_holdout_errors(folder, holdout, message):
     with pytest.raises(ValueError, match=message):

@@ -63,9 +63,7 @@ def test_exact_maps_add_up_and_each_target_reaches_one(mask):
 def test_all_options(mask, blur, per_target, seed):
     ignored = np.random.default_rng(seed).random(mask.shape) < 0.1
     truth = np.where(ignored, 255, mask).astype(np.uint8)
-    interior, boundary = decouple_label(
-        truth, blur=blur, per_target=per_target, ignore_index=255
-    )
+    interior, boundary = decouple_label(truth, blur=blur, per_target=per_target, ignore_index=255)
     for found in (interior, boundary):
         assert found.shape == mask.shape and found.dtype == np.float32
         assert found.min() >= 0 and found.max() <= 1

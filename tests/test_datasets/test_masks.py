@@ -65,8 +65,15 @@ def test_other_files(tmp_path, truth, ending):
 @pytest.mark.parametrize('mode', ['authors', 'exact'])
 def test_arrays_give_the_same_maps(truth, mode):
     expected = decouple_label(truth, mode)
-    for mask in (truth * 255, truth > 0, truth * 0.25, grey(truth, 200), truth.astype(np.int64),
-                 np.stack([truth * 255] * 3, 2), truth[..., None]):
+    for mask in (
+        truth * 255,
+        truth > 0,
+        truth * 0.25,
+        grey(truth, 200),
+        truth.astype(np.int64),
+        np.stack([truth * 255] * 3, 2),
+        truth[..., None],
+    ):
         for one, other in zip(expected, decouple_label(mask, mode)):
             assert np.array_equal(one, other)
 

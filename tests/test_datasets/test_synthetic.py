@@ -67,7 +67,11 @@ def test_files_are_seeded_and_kept(tmp_path):
     assert not make_synthetic_dataset(str(first), **SMALL)
     assert (first / STAMP).stat().st_mtime_ns == changed
     assert sorted(path.name for path in first.iterdir()) == [
-        'Annotations', 'ImageSets', 'JPEGImages', 'masks', STAMP
+        'Annotations',
+        'ImageSets',
+        'JPEGImages',
+        'masks',
+        STAMP,
     ]
 
 

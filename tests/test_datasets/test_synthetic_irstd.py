@@ -50,9 +50,13 @@ def test_files_and_data_set(tmp_path):
 
 @pytest.mark.parametrize(
     'change, message',
-    [(dict(num_images=1), 'num_images is 1'), (dict(test_fraction=1.0), 'test_fraction 1.0'),
-     (dict(target_size=(0.5, 4)), r'target_size is \(0.5, 4\)'),
-     (dict(target_size=(2, 20)), 'an eighth of image_size=96'), (dict(seed=-1), 'seed -1')],
+    [
+        (dict(num_images=1), 'num_images is 1'),
+        (dict(test_fraction=1.0), 'test_fraction 1.0'),
+        (dict(target_size=(0.5, 4)), r'target_size is \(0.5, 4\)'),
+        (dict(target_size=(2, 20)), 'an eighth of image_size=96'),
+        (dict(seed=-1), 'seed -1'),
+    ],
 )
 def test_parameters_out_of_range(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):

@@ -69,8 +69,7 @@ def tiny(repo_root, images, tmp_path):
             view[0].size = 51 if local else 32
             if local:
                 view[-1].size = 16
-        cfg.train_dataloader.update(
-            batch_size=batch_size, num_workers=0, persistent_workers=False)
+        cfg.train_dataloader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
         cfg.train_dataloader.dataset.data_root = str(images)
         cfg.train_cfg.max_epochs = epochs
         cfg.default_hooks.logger.interval = 1

@@ -73,10 +73,18 @@ def chain(tiny, tmp_path, repo_root, images, monkeypatch):
     def run(*options):
         monkeypatch.setattr(subprocess, 'run', in_process)
         called.clear()
-        status = call([
-            tool, str(images), str(tmp_path / 'finetune.py'), '--work-dir', str(tmp_path / 'both'),
-            '--pretrain-config', str(tmp_path / 'pretrain.py'), *options,
-        ])
+        status = call(
+            [
+                tool,
+                str(images),
+                str(tmp_path / 'finetune.py'),
+                '--work-dir',
+                str(tmp_path / 'both'),
+                '--pretrain-config',
+                str(tmp_path / 'pretrain.py'),
+                *options,
+            ]
+        )
         return status, list(called)
 
     return run
@@ -99,11 +107,14 @@ def test_both_stages_and_again(chain, tmp_path, monkeypatch, capsys):
     assert load_plain(both / 'finetune/epoch_2.pth')['meta']['iter'] == 2
 
 
-@pytest.mark.parametrize(('images', 'config', 'message'), [
-    ('nowhere', None, 'nowhere: no such folder'),
-    ('empty', None, 'no images found'),
-    (None, 'nowhere.py', 'config nowhere.py: no such file'),
-])
+@pytest.mark.parametrize(
+    ('images', 'config', 'message'),
+    [
+        ('nowhere', None, 'nowhere: no such folder'),
+        ('empty', None, 'no images found'),
+        (None, 'nowhere.py', 'config nowhere.py: no such file'),
+    ],
+)
 def test_said_before_anything_starts(
     images, config, message, tmp_path, repo_root, monkeypatch, capsys
 ):

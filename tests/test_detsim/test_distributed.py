@@ -33,8 +33,13 @@ def test_two_processes(tiny, tmp_path, repo_root, run_tool, free_port):
     (tmp_path / 'witness.py').write_text(WITNESS)
     cfg.dump(tmp_path / 'two.py')
     done = run_tool(
-        'env', f'PYTHONPATH={tmp_path}:{repo_root}', 'bash', repo_root / 'tools/dist_train.sh',
-        tmp_path / 'two.py', 2, PORT=free_port,
+        'env',
+        f'PYTHONPATH={tmp_path}:{repo_root}',
+        'bash',
+        repo_root / 'tools/dist_train.sh',
+        tmp_path / 'two.py',
+        2,
+        PORT=free_port,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     work = tmp_path / 'work'

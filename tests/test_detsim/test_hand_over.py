@@ -28,8 +28,13 @@ def trained(repo_root, tmp_path_factory):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cfg.model)
     path = tmp_path_factory.mktemp('trained') / 'epoch_7.pth'
-    meta = dict(epoch=7, iter=700, cfg=cfg.pretty_text, time='today',
-                experiment_name='detsim_r18_mixed_96_20250101_120000')
+    meta = dict(
+        epoch=7,
+        iter=700,
+        cfg=cfg.pretty_text,
+        time='today',
+        experiment_name='detsim_r18_mixed_96_20250101_120000',
+    )
     torch.save(dict(meta=meta, state_dict=model.state_dict(), optimizer=dict(state={})), path)
     return path, model.backbone.state_dict()
 
@@ -94,18 +99,23 @@ def test_obsdm(kind, exported, trained, tmp_path, repo_root, said):
     path = dict(exported=exported, raw=trained[0], authors=tmp_path / 'authors.pth')[kind]
     if kind == 'authors':
         conv2 = {'conv2.weight': torch.zeros(512, 2048, 1, 1), 'conv2.bias': torch.zeros(512)}
-        torch.save({'backbone': {**trained[1], **conv2},
-                    'projector': {'0.weight': torch.zeros(4, 4)}}, path)
+        torch.save(
+            {'backbone': {**trained[1], **conv2}, 'projector': {'0.weight': torch.zeros(4, 4)}},
+            path,
+        )
     cfg = Config.fromfile(repo_root / 'configs/obsdm/obsdm_r18_hituav.py')
     backbone = build('mmdet', cfg.model, path)
     assert same(backbone, trained[1])
     assert 'loaded 120/120 tensors of SSLResNet18' in said[-1]
 
 
-@pytest.mark.parametrize(('framework', 'name'), [
-    ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py'),
-    ('mmseg', 'pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py'),
-])
+@pytest.mark.parametrize(
+    ('framework', 'name'),
+    [
+        ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py'),
+        ('mmseg', 'pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py'),
+    ],
+)
 def test_stock_configs(framework, name, exported, trained, said):
     spec = importlib.util.find_spec(framework)
     if spec is None:

@@ -32,11 +32,18 @@ def test_it_learns(tiny, tmp_path):
         assert log[-1][f'spread_stage{stage}'] > 0.3
     assert list((tmp_path / 'work').rglob('events.out.tfevents.*'))
     # The predictors keep their rate, the others end near zero.
-    rates = {group.get('fix_lr', False): group['lr']
-             for group in runner.optim_wrapper.optimizer.param_groups}
+    rates = {
+        group.get('fix_lr', False): group['lr']
+        for group in runner.optim_wrapper.optimizer.param_groups
+    }
     assert rates[True] == pytest.approx(8 / 256) and rates[False] < 1e-3
-    fixed = [n for g, n in zip(runner.optim_wrapper.optimizer.param_groups,
-                               dict(runner.model.named_parameters())) if g.get('fix_lr')]
+    fixed = [
+        n
+        for g, n in zip(
+            runner.optim_wrapper.optimizer.param_groups, dict(runner.model.named_parameters())
+        )
+        if g.get('fix_lr')
+    ]
     assert fixed and all(name.startswith('head.stages.') for name in fixed)
     state = load_plain(tmp_path / 'work/epoch_20.pth')['state_dict']
     assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
@@ -54,11 +61,17 @@ def test_nearest_neighbours(tiny, tmp_path, classes):
     """With labels: a scalar for each evaluation, the last epoch always."""
     cfg = tiny(epochs=3)
     loader = dict(
-        batch_size=4, num_workers=0,
+        batch_size=4,
+        num_workers=0,
         dataset=dict(
-            type='ImageTreeDataset', data_root=str(classes), with_label=True,
-            pipeline=[dict(type='LoadImageStrict'), dict(type='Resize', scale=(32, 32)),
-                      dict(type='PackInputs')],
+            type='ImageTreeDataset',
+            data_root=str(classes),
+            with_label=True,
+            pipeline=[
+                dict(type='LoadImageStrict'),
+                dict(type='Resize', scale=(32, 32)),
+                dict(type='PackInputs'),
+            ],
         ),
     )
     cfg.custom_hooks.append(dict(type='KNNAccuracyHook', bank_dataloader=loader, interval=2))
@@ -81,9 +94,11 @@ def test_nearest_neighbours(tiny, tmp_path, classes):
 def test_images_without_labels_are_named(tiny, images):
     cfg = tiny(epochs=1)
     loader = dict(
-        batch_size=4, num_workers=0,
+        batch_size=4,
+        num_workers=0,
         dataset=dict(
-            type='ImageTreeDataset', data_root=str(images),
+            type='ImageTreeDataset',
+            data_root=str(images),
             pipeline=[dict(type='LoadImageStrict'), dict(type='PackInputs')],
         ),
     )

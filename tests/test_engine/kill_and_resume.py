@@ -39,14 +39,29 @@ class KillWhileWritingHook(Hook):
 
 
 def train(folder: Path, num_workers: int, resume: bool = False, hook: Hook | None = None) -> None:
-    runner = build_runner(folder, max_epochs=EPOCHS, num_workers=num_workers, resume=resume,
-                          accumulative_counts=2, hooks=(hook,) if hook else ())
+    runner = build_runner(
+        folder,
+        max_epochs=EPOCHS,
+        num_workers=num_workers,
+        resume=resume,
+        accumulative_counts=2,
+        hooks=(hook,) if hook else (),
+    )
     runner.train()
     ema = next(one for one in runner.hooks if type(one).__name__ == 'StepEMAHook').ema_model
-    momentum = [state['momentum_buffer']
-                for state in runner.optim_wrapper.optimizer.state_dict()['state'].values()]
-    torch.save(dict(model=runner.model.state_dict(), ema=ema.state_dict(), momentum=momentum,
-                    iter=runner.iter), folder / 'end.pth')
+    momentum = [
+        state['momentum_buffer']
+        for state in runner.optim_wrapper.optimizer.state_dict()['state'].values()
+    ]
+    torch.save(
+        dict(
+            model=runner.model.state_dict(),
+            ema=ema.state_dict(),
+            momentum=momentum,
+            iter=runner.iter,
+        ),
+        folder / 'end.pth',
+    )
 
 
 def in_child(*args, **kwargs) -> int:
@@ -75,9 +90,14 @@ def main(folder: Path) -> None:
     writing = folder / 'writing0'
     status = in_child(writing, 0, hook=KillWhileWritingHook())
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-    (folder / 'after_kill.txt').write_text('\n'.join(
-        [*sorted(one.name for one in writing.iterdir()),
-         Path((writing / 'last_checkpoint').read_text()).name]))
+    (folder / 'after_kill.txt').write_text(
+        '\n'.join(
+            [
+                *sorted(one.name for one in writing.iterdir()),
+                Path((writing / 'last_checkpoint').read_text()).name,
+            ]
+        )
+    )
     assert in_child(writing, 0, resume=True) == 0
 
 

@@ -16,8 +16,9 @@ from smallobj_mm.registry import OPTIM_WRAPPERS
 
 def make(kind: str = 'BFloat16OptimWrapper', **options: Any) -> tuple[nn.Module, OptimWrapper]:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.SiLU(), nn.Flatten(),
-                          nn.Linear(8 * 36, 1))
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.SiLU(), nn.Flatten(), nn.Linear(8 * 36, 1)
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     return model, OPTIM_WRAPPERS.build(dict(type=kind, optimizer=optimizer, **options))
 
@@ -31,26 +32,41 @@ def step(model: nn.Module, wrapper: OptimWrapper, images: torch.Tensor) -> float
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='what happens without CUDA')
-@pytest.mark.parametrize('given, expected', [
-    ('OptimWrapper', 'BFloat16OptimWrapper'), ('AmpOptimWrapper', 'BFloat16OptimWrapper'),
-    ('SumOptimWrapper', 'SumBFloat16OptimWrapper'), (OptimWrapper, 'BFloat16OptimWrapper')])
+@pytest.mark.parametrize(
+    'given, expected',
+    [
+        ('OptimWrapper', 'BFloat16OptimWrapper'),
+        ('AmpOptimWrapper', 'BFloat16OptimWrapper'),
+        ('SumOptimWrapper', 'SumBFloat16OptimWrapper'),
+        (OptimWrapper, 'BFloat16OptimWrapper'),
+    ],
+)
 def test_enable_on_cpu(given: Any, expected: str) -> None:
     cfg = Config(dict(optim_wrapper=dict(type=given, loss_scale='dynamic', accumulative_counts=2)))
     assert enable_amp(cfg) is cfg
     assert cfg.optim_wrapper == dict(type=expected, accumulative_counts=2)
 
 
-@pytest.mark.parametrize('given, expected', [
-    ('OptimWrapper', 'AmpOptimWrapper'), ('SumOptimWrapper', 'SumAmpOptimWrapper')])
+@pytest.mark.parametrize(
+    'given, expected',
+    [('OptimWrapper', 'AmpOptimWrapper'), ('SumOptimWrapper', 'SumAmpOptimWrapper')],
+)
 def test_enable_on_cuda(given: str, expected: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     cfg = enable_amp(Config(dict(optim_wrapper=dict(type=given))))
     assert cfg.optim_wrapper == dict(type=expected, loss_scale='dynamic')
 
 
-@pytest.mark.parametrize('cfg, match', [
-    (dict(), 'optim_wrapper is missing'),
-    (dict(optim_wrapper=dict(type='ApexOptimWrapper')), "'ApexOptimWrapper', which has no mixed")])
+@pytest.mark.parametrize(
+    'cfg, match',
+    [
+        (dict(), 'optim_wrapper is missing'),
+        (
+            dict(optim_wrapper=dict(type='ApexOptimWrapper')),
+            "'ApexOptimWrapper', which has no mixed",
+        ),
+    ],
+)
 def test_enable_errors(cfg: dict, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         enable_amp(Config(cfg))
@@ -68,8 +84,9 @@ def test_trains_in_bfloat16() -> None:
     assert {param.dtype for param in model.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize('extra', [dict(), dict(loss_scaler=dict(scale=1.0))],
-                         ids=['bfloat16', 'float16 run'])
+@pytest.mark.parametrize(
+    'extra', [dict(), dict(loss_scaler=dict(scale=1.0))], ids=['bfloat16', 'float16 run']
+)
 def test_state_resumes(extra: dict) -> None:
     """A resumed wrapper takes the same step; a float16 run's state is accepted too."""
     images = torch.rand(8, 1, 8, 8)
@@ -93,9 +110,13 @@ def test_gradients_add_up(kind: str) -> None:
         layer = nn.Linear(1, 1)
         nn.init.ones_(layer.weight)
         nn.init.zeros_(layer.bias)
-        wrapper = OPTIM_WRAPPERS.build(dict(
-            type=kind, optimizer=torch.optim.SGD(layer.parameters(), lr=0.1),
-            accumulative_counts=counts))
+        wrapper = OPTIM_WRAPPERS.build(
+            dict(
+                type=kind,
+                optimizer=torch.optim.SGD(layer.parameters(), lr=0.1),
+                accumulative_counts=counts,
+            )
+        )
         for part in images.split(batch):
             wrapper.update_params(layer(part).square().mean() * batch)
         weights.append(layer.weight.item())

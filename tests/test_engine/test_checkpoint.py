@@ -55,8 +55,15 @@ class WritesBuiltins:
 def test_plain(tmp_path: Path) -> None:
     """What a training checkpoint holds is read: tensors, log history, NumPy numbers."""
     history = HistoryBuffer([1.0, 3.0], [1, 1])
-    torch.save(dict(state_dict=dict(w=torch.ones(2)), history=history, score=np.float64(0.5),
-                    table=np.arange(3, dtype=np.uint8)), tmp_path / 'a.pth')
+    torch.save(
+        dict(
+            state_dict=dict(w=torch.ones(2)),
+            history=history,
+            score=np.float64(0.5),
+            table=np.arange(3, dtype=np.uint8),
+        ),
+        tmp_path / 'a.pth',
+    )
     loaded = load_plain(tmp_path / 'a.pth')
     assert loaded['state_dict']['w'].tolist() == [1, 1]
     assert loaded['history'].mean() == 2 and loaded['history'].statistics('max') == 3
@@ -128,11 +135,17 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize('resume', [False, True])
 def test_runner_refuses(resume: bool, tmp_path: Path, safe_loader: None) -> None:
     """Neither --resume nor load_from run code; stock mmengine would, on its second attempt."""
-    torch.save(dict(meta=dict(epoch=1, iter=1), x=RunsCommand(tmp_path / 'made')),
-               tmp_path / 'evil.pth')
-    runner = Runner(model=nn.Linear(1, 1), work_dir=str(tmp_path / 'work'),
-                    load_from=str(tmp_path / 'evil.pth'), resume=resume, log_level='ERROR',
-                    experiment_name=f'refuses_{resume}')
+    torch.save(
+        dict(meta=dict(epoch=1, iter=1), x=RunsCommand(tmp_path / 'made')), tmp_path / 'evil.pth'
+    )
+    runner = Runner(
+        model=nn.Linear(1, 1),
+        work_dir=str(tmp_path / 'work'),
+        load_from=str(tmp_path / 'evil.pth'),
+        resume=resume,
+        log_level='ERROR',
+        experiment_name=f'refuses_{resume}',
+    )
     with pytest.raises(ValueError, match='refused'):
         runner.load_or_resume()
     assert not (tmp_path / 'made').exists()

@@ -24,8 +24,10 @@ def cfg(tmp_path: Path) -> Config:
     """Both files together, as a leaf config takes them."""
     leaf = tmp_path / 'leaf.py'
     base = ROOT / 'configs' / '_base_'
-    leaf.write_text(f'_base_ = [{str(base / "schedules/obsdm_300e.py")!r}, '
-                    f'{str(base / "runtime/default_runtime_det.py")!r}]\n')
+    leaf.write_text(
+        f'_base_ = [{str(base / "schedules/obsdm_300e.py")!r}, '
+        f'{str(base / "runtime/default_runtime_det.py")!r}]\n'
+    )
     return Config.fromfile(leaf, import_custom_modules=False)
 
 
@@ -49,8 +51,9 @@ def test_names_resolve_from_mmdet(cfg: Config) -> None:
 def test_recipe_numbers(cfg: Config) -> None:
     """The paper's recipe is what the file says."""
     assert cfg.train_cfg.max_epochs == 300
-    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.01, momentum=0.937, nesterov=True,
-                                               weight_decay=5e-4)
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.01, momentum=0.937, nesterov=True, weight_decay=5e-4
+    )
     ema = cfg.custom_hooks[1]
     assert (ema.momentum, ema.gamma, ema.update_buffers) == (0.0001, 2000, True)
     assert 'auto_scale_lr' not in cfg  # the rate does not depend on the batch size
@@ -65,11 +68,20 @@ def test_logs(cfg: Config, tmp_path: Path) -> None:
     cfg.default_hooks.pop('visualization')
     cfg.default_hooks.checkpoint.save_best = None
     runner = Runner(
-        model=TinyModel(), work_dir=str(tmp_path / 'work'), train_dataloader=loader(),
-        train_cfg=cfg.train_cfg, optim_wrapper=cfg.optim_wrapper,
-        param_scheduler=cfg.param_scheduler, default_hooks=cfg.default_hooks,
-        custom_hooks=cfg.custom_hooks, visualizer=cfg.visualizer, randomness=cfg.randomness,
-        log_processor=cfg.log_processor, default_scope='mmdet', experiment_name='test_logs')
+        model=TinyModel(),
+        work_dir=str(tmp_path / 'work'),
+        train_dataloader=loader(),
+        train_cfg=cfg.train_cfg,
+        optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler,
+        default_hooks=cfg.default_hooks,
+        custom_hooks=cfg.custom_hooks,
+        visualizer=cfg.visualizer,
+        randomness=cfg.randomness,
+        log_processor=cfg.log_processor,
+        default_scope='mmdet',
+        experiment_name='test_logs',
+    )
     runner.train()
     log = next((tmp_path / 'work').glob('*/*.log')).read_text()
     assert 'Epoch(train) [1][2/4]' in log and 'eta: ' in log and 'loss_square: ' in log

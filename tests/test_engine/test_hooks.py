@@ -84,9 +84,15 @@ def test_image_names_of_any_batch(batch: Any) -> None:
 
 def test_random_state_round_trip(tmp_path: Path) -> None:
     """Through a file that is read as plain data."""
+
     def draw() -> list:
-        return [random.random(), random.gauss(0, 1), np.random.rand(), np.random.randn(),
-                torch.rand(1).item()]
+        return [
+            random.random(),
+            random.gauss(0, 1),
+            np.random.rand(),
+            np.random.randn(),
+            torch.rand(1).item(),
+        ]
 
     random.gauss(0, 1)
     np.random.randn()
@@ -103,8 +109,15 @@ def test_checkpoint_is_plain_and_complete(tmp_path: Path) -> None:
     assert len(names) == 2 and names[1] == 'epoch_3.pth'
     assert names[0].startswith('best_tiny_score_epoch_')
     loaded = load_plain(tmp_path / 'epoch_3.pth')
-    assert {'state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'message_hub',
-            'random_state', 'meta'} <= loaded.keys()
+    assert {
+        'state_dict',
+        'ema_state_dict',
+        'optimizer',
+        'param_schedulers',
+        'message_hub',
+        'random_state',
+        'meta',
+    } <= loaded.keys()
     assert loaded['meta']['epoch'] == 3
     assert loaded['message_hub']['runtime_info']['best_ckpt'] == str(tmp_path / names[0])
 

@@ -15,9 +15,11 @@ from smallobj_mm.engine.optim import decay_groups
 from smallobj_mm.engine.schedulers import warmup_length
 from smallobj_mm.registry import PARAM_SCHEDULERS
 
-RECIPE = dict(type='OptimWrapper', constructor='DecayGroupsOptimWrapperConstructor',
-              optimizer=dict(type='SGD', lr=0.01, momentum=0.937, nesterov=True,
-                             weight_decay=5e-4))
+RECIPE = dict(
+    type='OptimWrapper',
+    constructor='DecayGroupsOptimWrapperConstructor',
+    optimizer=dict(type='SGD', lr=0.01, momentum=0.937, nesterov=True, weight_decay=5e-4),
+)
 
 
 class Implicit(nn.Module):
@@ -29,8 +31,15 @@ class Implicit(nn.Module):
 
 
 def model() -> nn.Module:
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), Implicit(), nn.Linear(4, 2),
-                        nn.Linear(2, 2, bias=False), nn.LayerNorm([2, 2]), nn.PReLU())
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        Implicit(),
+        nn.Linear(4, 2),
+        nn.Linear(2, 2, bias=False),
+        nn.LayerNorm([2, 2]),
+        nn.PReLU(),
+    )
     net[4].weight.requires_grad_(False)
     net.append(net[3])  # shared
     return net
@@ -40,18 +49,23 @@ def schedule(kind: str, epochs: int, epoch_length: int, **options: Any) -> tuple
     wrapper = build_optim_wrapper(model(), RECIPE)
     return wrapper, PARAM_SCHEDULERS.build(
         {**dict(type=kind, end=epochs, by_epoch=True, convert_to_iter_based=True), **options},
-        default_args=dict(optimizer=wrapper, epoch_length=epoch_length))
+        default_args=dict(optimizer=wrapper, epoch_length=epoch_length),
+    )
 
 
 def test_groups() -> None:
     """Kernels decay; norms, vectors and biases do not; frozen and shared ones are handled."""
     net = model()
     names = {id(param): name for name, param in net.named_parameters()}
-    groups = {kind: sorted(names[id(param)] for param in params)
-              for kind, params in decay_groups(net).items()}
-    assert groups == dict(decayed=['0.weight', '3.weight'],
-                          undecayed=['1.weight', '2.implicit', '5.weight', '6.weight'],
-                          biases=['0.bias', '1.bias', '3.bias', '5.bias'])
+    groups = {
+        kind: sorted(names[id(param)] for param in params)
+        for kind, params in decay_groups(net).items()
+    }
+    assert groups == dict(
+        decayed=['0.weight', '3.weight'],
+        undecayed=['1.weight', '2.implicit', '5.weight', '6.weight'],
+        biases=['0.bias', '1.bias', '3.bias', '5.bias'],
+    )
     wrapper = build_optim_wrapper(net, RECIPE)
     decay = {group['name']: group['weight_decay'] for group in wrapper.optimizer.param_groups}
     assert decay == dict(decayed=5e-4, undecayed=0, biases=0)
@@ -60,7 +74,7 @@ def test_groups() -> None:
 
 def test_groups_errors() -> None:
     with pytest.raises(ValueError, match='paramwise_cfg.*remove'):
-        build_optim_wrapper(model(), dict(RECIPE, paramwise_cfg=dict(norm_decay_mult=0.)))
+        build_optim_wrapper(model(), dict(RECIPE, paramwise_cfg=dict(norm_decay_mult=0.0)))
     with pytest.raises(ValueError, match='nothing to train'):
         build_optim_wrapper(nn.Linear(1, 1).requires_grad_(False), RECIPE)
 
@@ -72,8 +86,10 @@ def test_groups_without_decay() -> None:
     assert names == ['decayed', 'undecayed', 'biases']
 
 
-@pytest.mark.parametrize('epoch_length, epochs, expected', [
-    (100, 300, 1000), (1000, 300, 3000), (28, 20, 112), (1, 2, 1)])
+@pytest.mark.parametrize(
+    'epoch_length, epochs, expected',
+    [(100, 300, 1000), (1000, 300, 3000), (28, 20, 112), (1, 2, 1)],
+)
 def test_warmup_length(epoch_length: int, epochs: int, expected: int) -> None:
     """3 epochs, 1000 iterations at least, a fifth of the run at most."""
     assert warmup_length(epoch_length, epochs * epoch_length, 3, 1000, 0.2) == expected
@@ -132,9 +148,14 @@ def test_schedules_resume() -> None:
         assert values[0] == values[1]
 
 
-@pytest.mark.parametrize('options, match', [
-    (dict(convert_to_iter_based=False), 'convert_to_iter_based'), (dict(begin=2), 'begin is 2'),
-    (dict(max_fraction=0.), 'max_fraction is 0')])
+@pytest.mark.parametrize(
+    'options, match',
+    [
+        (dict(convert_to_iter_based=False), 'convert_to_iter_based'),
+        (dict(begin=2), 'begin is 2'),
+        (dict(max_fraction=0.0), 'max_fraction is 0'),
+    ],
+)
 def test_schedule_errors(options: dict, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         schedule('WarmupMomentum', **{'epochs': 5, 'epoch_length': 5, **options})
@@ -143,8 +164,13 @@ def test_schedule_errors(options: dict, match: str) -> None:
 def test_weight_decay_follows_the_batch(tmp_path: Path) -> None:
     """4 images × 2 batches a step of nominally 64; once more after resuming, not twice."""
     for epochs, resume in ((1, False), (2, True)):
-        runner = build_runner(tmp_path / 'run', max_epochs=epochs, resume=resume,
-                              accumulative_counts=2, validate=False)
+        runner = build_runner(
+            tmp_path / 'run',
+            max_epochs=epochs,
+            resume=resume,
+            accumulative_counts=2,
+            validate=False,
+        )
         runner.train()
         decay = [group['weight_decay'] for group in runner.optim_wrapper.optimizer.param_groups]
         assert decay == pytest.approx([5e-4 * 8 / 64, 0, 0])
@@ -152,8 +178,9 @@ def test_weight_decay_follows_the_batch(tmp_path: Path) -> None:
 
 def test_average_counts_steps(tmp_path: Path) -> None:
     """8 batches, 2 to a step: 4 averages; BN statistics are averaged too."""
-    runner = build_runner(tmp_path / 'run', max_epochs=2, accumulative_counts=2,
-                          model=TinyModel(), validate=False)
+    runner = build_runner(
+        tmp_path / 'run', max_epochs=2, accumulative_counts=2, model=TinyModel(), validate=False
+    )
     runner.train()
     ema = next(hook for hook in runner.hooks if type(hook).__name__ == 'StepEMAHook').ema_model
     assert ema.steps == 4

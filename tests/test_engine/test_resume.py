@@ -18,10 +18,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which kill_and_resume.py has trained."""
     folder = tmp_path_factory.mktemp('runs')
     done = subprocess.run(
-        [sys.executable, str(HERE / 'kill_and_resume.py'), str(folder)], capture_output=True,
-        text=True, timeout=300,
-        env=dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='',
-                 PYTHONPATH=str(HERE.parents[1])))
+        [sys.executable, str(HERE / 'kill_and_resume.py'), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=dict(
+            os.environ,
+            OMP_NUM_THREADS='1',
+            CUDA_VISIBLE_DEVICES='',
+            PYTHONPATH=str(HERE.parents[1]),
+        ),
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -38,9 +45,11 @@ def flat(node: Any, name: str = '') -> Iterator[tuple[str, torch.Tensor]]:
             yield from flat(value, f'{name}.{key}')
 
 
-@pytest.mark.parametrize('whole, resumed', [
-    ('full0', 'killed0'), ('full2', 'killed2'), ('full0', 'writing0')],
-    ids=['main process', '2 workers', 'killed while writing'])
+@pytest.mark.parametrize(
+    'whole, resumed',
+    [('full0', 'killed0'), ('full2', 'killed2'), ('full0', 'writing0')],
+    ids=['main process', '2 workers', 'killed while writing'],
+)
 def test_same_end(runs: Path, whole: str, resumed: str) -> None:
     """Weights, averaged weights, BN statistics and momentum agree after a SIGKILL in epoch 3."""
     ends = [torch.load(runs / name / 'end.pth') for name in (whole, resumed)]
@@ -53,8 +62,9 @@ def test_same_end(runs: Path, whole: str, resumed: str) -> None:
 
 def test_runs_are_random(runs: Path) -> None:
     """The comparison would be empty if nothing drew random numbers: workers draw others."""
-    conv = [torch.load(runs / name / 'end.pth')['model']['conv.weight']
-            for name in ('full0', 'full2')]
+    conv = [
+        torch.load(runs / name / 'end.pth')['model']['conv.weight'] for name in ('full0', 'full2')
+    ]
     assert (conv[0] - conv[1]).abs().max() > 1e-4
 
 

@@ -15,10 +15,14 @@ from smallobj_mm.engine.hooks.knn_accuracy import knn_accuracy
 
 
 def test_fixed_lr():
-    groups = [dict(lr=0.01, initial_lr=0.05, fix_lr=True), dict(lr=0.01, initial_lr=0.05),
-              dict(lr=0.03, fix_lr=True)]
+    groups = [
+        dict(lr=0.01, initial_lr=0.05, fix_lr=True),
+        dict(lr=0.01, initial_lr=0.05),
+        dict(lr=0.03, fix_lr=True),
+    ]
     runner = SimpleNamespace(
-        optim_wrapper=SimpleNamespace(optimizer=SimpleNamespace(param_groups=groups)))
+        optim_wrapper=SimpleNamespace(optimizer=SimpleNamespace(param_groups=groups))
+    )
     FixedLRHook().before_train_iter(runner, 0)
     assert [group['lr'] for group in groups] == [0.05, 0.01, 0.03]
 
@@ -42,8 +46,9 @@ class Neck(nn.Module):
 def runner():
     hub = MessageHub.get_instance('test_ssl_hooks')
     hub.log_scalars.clear()
-    return SimpleNamespace(model=SimpleNamespace(neck=Neck()), train_dataloader=[1], iter=0,
-                           message_hub=hub)
+    return SimpleNamespace(
+        model=SimpleNamespace(neck=Neck()), train_dataloader=[1], iter=0, message_hub=hub
+    )
 
 
 def run(hook, runner, features, iterations):
@@ -91,10 +96,15 @@ def test_knn_accuracy():
     assert knn_accuracy(centres, alone, centres, alone, leave_one_out=True) == 0
 
 
-@pytest.mark.parametrize('make', [
-    lambda: FeatureSpreadHook(interval=0), lambda: FeatureSpreadHook(collapsed_below=2),
-    lambda: KNNAccuracyHook({}, k=0), lambda: KNNAccuracyHook({}, interval=0),
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: FeatureSpreadHook(interval=0),
+        lambda: FeatureSpreadHook(collapsed_below=2),
+        lambda: KNNAccuracyHook({}, k=0),
+        lambda: KNNAccuracyHook({}, interval=0),
+    ],
+)
 def test_bad_options(make):
     with pytest.raises(ValueError, match='expected 1 or more'):
         make()

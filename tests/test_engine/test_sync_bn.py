@@ -10,10 +10,15 @@ from smallobj_mm.engine import disable_sync_bn_on_cpu
 
 
 def config() -> Config:
-    return Config(dict(
-        sync_bn='torch',
-        model=dict(backbone=dict(norm_cfg=dict(type='SyncBN', eps=1e-3)),
-                   heads=[dict(norm_cfg=dict(type='MMSyncBN')), dict(norm_cfg=dict(type='GN'))])))
+    return Config(
+        dict(
+            sync_bn='torch',
+            model=dict(
+                backbone=dict(norm_cfg=dict(type='SyncBN', eps=1e-3)),
+                heads=[dict(norm_cfg=dict(type='MMSyncBN')), dict(norm_cfg=dict(type='GN'))],
+            ),
+        )
+    )
 
 
 def test_on_cpu(monkeypatch: Any) -> None:

@@ -36,8 +36,9 @@ class TinyModel(BaseModel):
 
     def forward(self, inputs: Any, data_samples: Optional[list] = None, mode: str = 'loss') -> Any:
         images = torch.stack(list(inputs))
-        features = nn.functional.dropout(self.norm(self.conv(images)).mean((2, 3)), 0.3,
-                                         self.training)
+        features = nn.functional.dropout(
+            self.norm(self.conv(images)).mean((2, 3)), 0.3, self.training
+        )
         error = self.linear(features).float()
         if mode != 'loss':
             return error
@@ -76,18 +77,31 @@ class TinyMetric(BaseMetric):
 
 def loader(batch_size: int = 4, num_workers: int = 0, shuffle: bool = True) -> dict:
     return dict(
-        batch_size=batch_size, num_workers=num_workers, persistent_workers=num_workers > 0,
-        sampler=dict(type='DefaultSampler', shuffle=shuffle), dataset=NoisyImages(),
-        collate_fn=dict(type=pseudo_collate))
+        batch_size=batch_size,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        sampler=dict(type='DefaultSampler', shuffle=shuffle),
+        dataset=NoisyImages(),
+        collate_fn=dict(type=pseudo_collate),
+    )
 
 
-def build_runner(work_dir: Path, max_epochs: int = 4, num_workers: int = 0, resume: bool = False,
-                 accumulative_counts: int = 1, model: Optional[nn.Module] = None,
-                 seed: Optional[int] = 0, hooks: tuple = (), validate: bool = True) -> Runner:
+def build_runner(
+    work_dir: Path,
+    max_epochs: int = 4,
+    num_workers: int = 0,
+    resume: bool = False,
+    accumulative_counts: int = 1,
+    model: Optional[nn.Module] = None,
+    seed: Optional[int] = 0,
+    hooks: tuple = (),
+    validate: bool = True,
+) -> Runner:
     """A runner with the shipped schedule and the shipped hooks, for the tiny model."""
     recipe = Config.fromfile(ROOT / 'configs/_base_/schedules/obsdm_300e.py')
-    runtime = Config.fromfile(ROOT / 'configs/_base_/runtime/default_runtime_det.py',
-                              import_custom_modules=False)
+    runtime = Config.fromfile(
+        ROOT / 'configs/_base_/runtime/default_runtime_det.py', import_custom_modules=False
+    )
     recipe.train_cfg.update(max_epochs=max_epochs, val_interval=1)
     recipe.optim_wrapper.accumulative_counts = accumulative_counts
     ema = next(hook for hook in recipe.custom_hooks if hook.type == 'StepEMAHook')
@@ -95,15 +109,30 @@ def build_runner(work_dir: Path, max_epochs: int = 4, num_workers: int = 0, resu
     default_hooks = runtime.default_hooks
     default_hooks.pop('visualization')  # detections only
     default_hooks.checkpoint.update(save_best='tiny/score' if validate else None)
-    val = dict(val_dataloader=loader(shuffle=False), val_cfg=recipe.val_cfg,
-               val_evaluator=[TinyMetric()]) if validate else {}
+    val = (
+        dict(
+            val_dataloader=loader(shuffle=False),
+            val_cfg=recipe.val_cfg,
+            val_evaluator=[TinyMetric()],
+        )
+        if validate
+        else {}
+    )
     if seed is None:
         runtime.randomness = dict(seed=None)
     return Runner(
-        model=model or TinyModel(), work_dir=str(work_dir), train_dataloader=loader(
-            num_workers=num_workers), train_cfg=recipe.train_cfg,
-        optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler,
-        default_hooks=default_hooks, custom_hooks=[*recipe.custom_hooks, *hooks],
-        randomness=runtime.randomness, resume=resume, log_level='WARNING',
-        default_scope='mmengine', experiment_name=f'tiny_{next(_RUN)}',
-        **val)
+        model=model or TinyModel(),
+        work_dir=str(work_dir),
+        train_dataloader=loader(num_workers=num_workers),
+        train_cfg=recipe.train_cfg,
+        optim_wrapper=recipe.optim_wrapper,
+        param_scheduler=recipe.param_scheduler,
+        default_hooks=default_hooks,
+        custom_hooks=[*recipe.custom_hooks, *hooks],
+        randomness=runtime.randomness,
+        resume=resume,
+        log_level='WARNING',
+        default_scope='mmengine',
+        experiment_name=f'tiny_{next(_RUN)}',
+        **val,
+    )

@@ -52,7 +52,8 @@ def build_detector(repo_root):
         head.update(num_classes=num_classes, img_size=128)
         head.head_module.update(in_channels=[16, 32, 64], decoupled=decoupled)
         head.prior_generator.base_sizes = [
-            [(6, 6), (8, 12), (14, 10)], [(16, 24), (24, 16), (32, 32)],
+            [(6, 6), (8, 12), (14, 10)],
+            [(16, 24), (24, 16), (32, 32)],
             [(48, 40), (64, 64), (90, 100)],
         ]
         if stride4:

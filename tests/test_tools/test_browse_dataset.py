@@ -162,9 +162,7 @@ val_dataloader = dict(
 
 
 def test_segmentation(tool, tmp_path):
-    (tmp_path / 'config.py').write_text(
-        SEGMENTATION.replace('ROOT', repr(str(tmp_path / 'data')))
-    )
+    (tmp_path / 'config.py').write_text(SEGMENTATION.replace('ROOT', repr(str(tmp_path / 'data'))))
     for split, number, size in (('train', 3, (64, 3 * 64 + 4)), ('val', 1, (96, 96))):
         out = tmp_path / split
         tool.main([str(tmp_path / 'config.py'), '--split', split, '--output-dir', str(out)])

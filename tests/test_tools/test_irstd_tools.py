@@ -172,9 +172,7 @@ def test_visualize_folders_and_errors(tested, task, repo_root, tmp_path, capsys)
     other = [*folders[:5], tmp_path / 'few']
     status, _, err = call(tool, capsys, *other, '--out', tmp_path / 'none')
     assert status == 2 and 'no image im0 in' in err and not (tmp_path / 'none').exists()
-    status, _, err = call(
-        tool, capsys, HERE / 'toy_config.py', task / 'toy.pth', '--out', tmp_path
-    )
+    status, _, err = call(tool, capsys, HERE / 'toy_config.py', task / 'toy.pth', '--out', tmp_path)
     assert status == 2 and 'expected a config of mmseg' in err
 
 

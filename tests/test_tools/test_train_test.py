@@ -124,9 +124,7 @@ def call(repo_root: Path, monkeypatch: pytest.MonkeyPatch, tool: str, *arguments
         ),
     ],
 )
-def test_wrong_arguments_stop_with_one_line(
-    repo_root, monkeypatch, capsys, tool, arguments, said
-):
+def test_wrong_arguments_stop_with_one_line(repo_root, monkeypatch, capsys, tool, arguments, said):
     assert call(repo_root, monkeypatch, tool, *arguments) == 2
     last = capsys.readouterr().err.rstrip().splitlines()[-1]
     assert last.startswith('error: ') and said in last

@@ -38,8 +38,14 @@ def our_pipeline(size: int) -> list[dict]:
     view = [
         dict(type='RecordedCrop', size=size, scale=(0.2, 1.0)),
         dict(type='RecordedFlip', prob=0.5),
-        dict(type='RecordedColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1,
-             prob=0.8),
+        dict(
+            type='RecordedColorJitter',
+            brightness=0.4,
+            contrast=0.4,
+            saturation=0.4,
+            hue=0.1,
+            prob=0.8,
+        ),
         dict(type='RecordedGrayscale', prob=0.2),
         dict(type='RecordedBlur', sigma=(0.1, 2.0), prob=0.5),
     ]
@@ -52,14 +58,19 @@ def our_pipeline(size: int) -> list[dict]:
 
 def stock_pipeline(size: int, backend: str) -> list[dict]:
     """The same of mmpretrain's own transforms."""
-    jitter = dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1,
-                  backend=backend)
+    jitter = dict(
+        type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, backend=backend
+    )
     view = [
         dict(type='RandomResizedCrop', scale=size, crop_ratio_range=(0.2, 1.0), backend=backend),
         dict(type='RandomFlip', prob=0.5),
         dict(type='RandomApply', transforms=[jitter], prob=0.8),
-        dict(type='RandomGrayscale', prob=0.2, keep_channels=True,
-             channel_weights=(0.114, 0.587, 0.2989)),
+        dict(
+            type='RandomGrayscale',
+            prob=0.2,
+            keep_channels=True,
+            channel_weights=(0.114, 0.587, 0.2989),
+        ),
         dict(type='GaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf', prob=0.5),
     ]
     return [

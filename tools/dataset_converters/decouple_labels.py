@@ -127,9 +127,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     args = parse_args(argv)
     masks, out = find_masks(args.src, args.out), Path(args.out)
     claim(out, args.mode)
-    jobs = {
-        mask: [out / part / f'{name}.png' for part in PARTS] for name, mask in masks.items()
-    }
+    jobs = {mask: [out / part / f'{name}.png' for part in PARTS] for name, mask in masks.items()}
     waiting = {mask: targets for mask, targets in jobs.items() if not is_done(mask, targets)}
     failures: List[str] = []
     if waiting:

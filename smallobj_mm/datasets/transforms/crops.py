@@ -152,6 +152,4 @@ class TargetAwareCrop(BaseTransform):
                 )
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(size={self.size}, prob={self.prob}, jitter={self.jitter})'
-        )
+        return f'{type(self).__name__}(size={self.size}, prob={self.prob}, jitter={self.jitter})'

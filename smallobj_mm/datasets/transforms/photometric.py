@@ -70,6 +70,4 @@ class RandomGammaNoise(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(gamma={self.gamma}, noise={self.noise}, prob={self.prob})'
-        )
+        return f'{type(self).__name__}(gamma={self.gamma}, noise={self.noise}, prob={self.prob})'

@@ -167,8 +167,10 @@ class RecordedColorJitter(BaseTransform):
         prob: float = 0.8,
     ) -> None:
         for name, value, most in (
-            ('brightness', brightness, 1), ('contrast', contrast, 1),
-            ('saturation', saturation, 1), ('hue', hue, 0.5),
+            ('brightness', brightness, 1),
+            ('contrast', contrast, 1),
+            ('saturation', saturation, 1),
+            ('hue', hue, 0.5),
         ):
             if not 0 <= value <= most:
                 raise ValueError(

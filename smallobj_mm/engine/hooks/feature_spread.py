@@ -71,9 +71,7 @@ class FeatureSpreadHook(Hook):
 
     priority = 'NORMAL'  # before the logger's
 
-    def __init__(
-        self, interval: int = 50, collapsed_below: float = 0.1, patience: int = 3
-    ) -> None:
+    def __init__(self, interval: int = 50, collapsed_below: float = 0.1, patience: int = 3) -> None:
         if interval < 1 or patience < 1 or not 0 <= collapsed_below <= 1:
             raise ValueError(
                 f'FeatureSpreadHook: interval is {interval}, patience {patience}, collapsed_below '
@@ -109,7 +107,10 @@ class FeatureSpreadHook(Hook):
         self._captured = [] if (runner.iter + 1) % self.interval == 0 else None
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Optional[Any] = None,
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[Any] = None,
         outputs: Optional[dict] = None,
     ) -> None:
         """Measure and log."""

@@ -58,13 +58,19 @@ class NaNGuardHook(Hook):
         model.parse_losses = parse_losses
         self._unwrapped = model
 
-    def before_train_iter(self, runner: Runner, batch_idx: int,
-                          data_batch: Optional[Any] = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Optional[Any] = None
+    ) -> None:
         """Remember which images the next loss is of."""
         self._where = (runner.epoch + 1, runner.iter + 1, data_batch)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[Any] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[Any] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
         """Check the reported losses of a model that has no ``parse_losses``."""
         if self._unwrapped is None and outputs and torch.is_tensor(outputs.get('loss')):
             self._check(outputs['loss'], outputs)
@@ -84,18 +90,21 @@ class NaNGuardHook(Hook):
                     raise FloatingPointError(
                         f'iteration {runner.iter}: the weights are not finite ({part}: {name}), '
                         'no checkpoint is written and the last one stays; lower the learning rate '
-                        'or clip gradients, then resume')
+                        'or clip gradients, then resume'
+                    )
 
     def _check(self, total: Tensor, terms: dict) -> None:
         epoch, iteration, data_batch = self._where
         if iteration % self.interval or bool(torch.isfinite(total).all()):
             return
         values = ', '.join(
-            f'{name}={float(torch.as_tensor(value).detach()):g}' for name, value in terms.items())
+            f'{name}={float(torch.as_tensor(value).detach()):g}' for name, value in terms.items()
+        )
         raise FloatingPointError(
             f'epoch {epoch}, iteration {iteration}: the loss is not finite ({values}) for the '
             f'images {", ".join(image_names(data_batch))}; the weights are those before this '
-            'iteration, check these images and boxes or lower the learning rate, then resume')
+            'iteration, check these images and boxes or lower the learning rate, then resume'
+        )
 
 
 def image_names(data_batch: Any) -> list[str]:

@@ -45,24 +45,34 @@ class ProbabilityMapHook(Hook):
         """Forget the names of an earlier test."""
         self._written = {}
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence] = None) -> None:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[Sequence] = None,
+    ) -> None:
         """Write the maps of a batch."""
         for sample in outputs or ():
             path = sample.get('img_path')
             if path is None:
-                raise ValueError('ProbabilityMapHook: a sample has no img_path: add it to the '
-                                 'meta_keys of the last step of the test pipeline')
+                raise ValueError(
+                    'ProbabilityMapHook: a sample has no img_path: add it to the '
+                    'meta_keys of the last step of the test pipeline'
+                )
             name = Path(path).stem
             other = self._written.setdefault(name, path)
             if other != path:
-                raise ValueError(f'ProbabilityMapHook: {path} has the name of {other}: both maps '
-                                 f'would be {name}.png; rename one of the images')
+                raise ValueError(
+                    f'ProbabilityMapHook: {path} has the name of {other}: both maps '
+                    f'would be {name}.png; rename one of the images'
+                )
             probability = foreground_probability(sample, f'ProbabilityMapHook: {path}')
             if not (np.min(probability) >= 0 and np.max(probability) <= 1):
                 raise ValueError(
                     f'ProbabilityMapHook: {path}: values from {np.min(probability):g} to '
-                    f'{np.max(probability):g}, expected probabilities in [0, 1]')
+                    f'{np.max(probability):g}, expected probabilities in [0, 1]'
+                )
             encoded = cv2.imencode('.png', encode_probabilities(probability, self.bits))[1]
             atomic_write_bytes(self.out_dir / f'{name}.png', encoded.tobytes())
 

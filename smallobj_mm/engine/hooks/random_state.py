@@ -100,9 +100,11 @@ def get_random_state() -> dict:
             key=torch.from_numpy(numpy_state['state']['key'].astype(np.int64)),
             pos=int(numpy_state['state']['pos']),
             has_gauss=int(numpy_state['has_gauss']),
-            gauss=float(numpy_state['gauss'])),
+            gauss=float(numpy_state['gauss']),
+        ),
         torch=torch.get_rng_state(),
-        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
+        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    )
 
 
 def set_random_state(state: dict) -> None:
@@ -112,11 +114,16 @@ def set_random_state(state: dict) -> None:
     """
     python, numpy_state = state['python'], state['numpy']
     random.setstate((python['version'], tuple(python['words'].tolist()), python['gauss']))
-    np.random.set_state(dict(
-        bit_generator='MT19937',
-        state=dict(key=numpy_state['key'].cpu().numpy().astype(np.uint32), pos=numpy_state['pos']),
-        has_gauss=numpy_state['has_gauss'],
-        gauss=numpy_state['gauss']))
+    np.random.set_state(
+        dict(
+            bit_generator='MT19937',
+            state=dict(
+                key=numpy_state['key'].cpu().numpy().astype(np.uint32), pos=numpy_state['pos']
+            ),
+            has_gauss=numpy_state['has_gauss'],
+            gauss=numpy_state['gauss'],
+        )
+    )
     torch.set_rng_state(state['torch'].cpu())
     if torch.cuda.is_available() and len(state['cuda']) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([one.cpu() for one in state['cuda']])

@@ -49,18 +49,34 @@ class SafeCheckpointHook(CheckpointHook):
         OSError: The folder cannot be written; what was there before is intact.
     """
 
-    def __init__(self, interval: int = -1, by_epoch: bool = True, save_optimizer: bool = True,
-                 save_param_scheduler: bool = True, out_dir: Union[str, Path, None] = None,
-                 max_keep_ckpts: int = -1, save_last: bool = True,
-                 save_best: Union[str, list[str], None] = None,
-                 rule: Union[str, list[str], None] = None, filename_tmpl: Optional[str] = None,
-                 save_begin: int = 0) -> None:
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = True,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        out_dir: Union[str, Path, None] = None,
+        max_keep_ckpts: int = -1,
+        save_last: bool = True,
+        save_best: Union[str, list[str], None] = None,
+        rule: Union[str, list[str], None] = None,
+        filename_tmpl: Optional[str] = None,
+        save_begin: int = 0,
+    ) -> None:
         super().__init__(
-            interval=interval, by_epoch=by_epoch, save_optimizer=save_optimizer,
+            interval=interval,
+            by_epoch=by_epoch,
+            save_optimizer=save_optimizer,
             save_param_scheduler=save_param_scheduler,
-            out_dir=None if out_dir is None else str(out_dir), max_keep_ckpts=max_keep_ckpts,
-            save_last=save_last, save_best=save_best, rule=rule, filename_tmpl=filename_tmpl,
-            save_begin=save_begin, backend_args=dict(backend=ATOMIC_BACKEND))
+            out_dir=None if out_dir is None else str(out_dir),
+            max_keep_ckpts=max_keep_ckpts,
+            save_last=save_last,
+            save_best=save_best,
+            rule=rule,
+            filename_tmpl=filename_tmpl,
+            save_begin=save_begin,
+            backend_args=dict(backend=ATOMIC_BACKEND),
+        )
 
     def before_train(self, runner: Runner) -> None:
         """Find the folder and clear away what a killed process was writing."""
@@ -74,17 +90,22 @@ class SafeCheckpointHook(CheckpointHook):
         outdated = []
         if self.max_keep_ckpts > 0:
             kept = [one for one in self.keep_ckpt_ids if one != step] + [step]
-            outdated = kept[:-self.max_keep_ckpts]
+            outdated = kept[: -self.max_keep_ckpts]
             self.keep_ckpt_ids.clear()
-            self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts:])
+            self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
-            self.out_dir, name, save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-            backend_args=self.backend_args)
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+        )
         if not is_main_process():
             return
         atomic_write_text(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt)
@@ -95,8 +116,10 @@ class SafeCheckpointHook(CheckpointHook):
         """Keep the previous best until the new one, and the last that names it, are written."""
         with self._removing_later() as outdated:
             super()._save_best_checkpoint(runner, metrics)
-        current = {getattr(self, 'best_ckpt_path', None),
-                   *getattr(self, 'best_ckpt_path_dict', {}).values()}
+        current = {
+            getattr(self, 'best_ckpt_path', None),
+            *getattr(self, 'best_ckpt_path_dict', {}).values(),
+        }
         for path in outdated:
             if path not in current:
                 self._remove(path)

@@ -30,15 +30,23 @@ class SegPicturesHook(SegVisualizationHook):
         backend_args: File backend of the images; None for local files.
     """
 
-    def __init__(self, out_dir: Optional[str] = None, draw: bool = False, interval: int = 50,
-                 show: bool = False, wait_time: float = 0.,
-                 backend_args: Optional[dict] = None) -> None:
-        super().__init__(draw=draw, interval=interval, show=show, wait_time=wait_time,
-                         backend_args=backend_args)
+    def __init__(
+        self,
+        out_dir: Optional[str] = None,
+        draw: bool = False,
+        interval: int = 50,
+        show: bool = False,
+        wait_time: float = 0.0,
+        backend_args: Optional[dict] = None,
+    ) -> None:
+        super().__init__(
+            draw=draw, interval=interval, show=show, wait_time=wait_time, backend_args=backend_args
+        )
         self.out_dir = out_dir
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
-                        outputs: Sequence[SegDataSample]) -> None:
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
+    ) -> None:
         """Draw the images of a batch."""
         if self.out_dir is None:
             super().after_test_iter(runner, batch_idx, data_batch, outputs)
@@ -50,5 +58,10 @@ class SegPicturesHook(SegVisualizationHook):
             content = get(sample.img_path, backend_args=self.backend_args)
             name = Path(sample.img_path).stem
             self._visualizer.add_datasample(
-                name, mmcv.imfrombytes(content, channel_order='rgb'), data_sample=sample,
-                show=self.show, wait_time=self.wait_time, out_file=str(folder / f'{name}.png'))
+                name,
+                mmcv.imfrombytes(content, channel_order='rgb'),
+                data_sample=sample,
+                show=self.show,
+                wait_time=self.wait_time,
+                out_file=str(folder / f'{name}.png'),
+            )

@@ -18,9 +18,13 @@ class StepEMAHook(EMAHook):
     Arguments are those of :class:`mmengine.hooks.EMAHook`.
     """
 
-    def after_train_iter(self, runner: Runner, batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
         """Average if this iteration has ended with a step."""
         if runner.optim_wrapper.should_update():
             super().after_train_iter(runner, batch_idx, data_batch, outputs)

@@ -30,8 +30,10 @@ class BatchScaledWeightDecayHook(Hook):
 
     def __init__(self, base_total_batch_size: int = 64) -> None:
         if base_total_batch_size < 1:
-            raise ValueError('BatchScaledWeightDecayHook: base_total_batch_size is '
-                             f'{base_total_batch_size}, expected 1 or more')
+            raise ValueError(
+                'BatchScaledWeightDecayHook: base_total_batch_size is '
+                f'{base_total_batch_size}, expected 1 or more'
+            )
         self.base_total_batch_size = base_total_batch_size
 
     def before_train(self, runner: Runner) -> None:
@@ -43,5 +45,7 @@ class BatchScaledWeightDecayHook(Hook):
         for group in wrapper.optimizer.param_groups:
             group.setdefault(_NOMINAL, group['weight_decay'])
             group['weight_decay'] = group[_NOMINAL] * factor
-        runner.logger.info(f'Weight decay is scaled by {factor:g}: {total} images a step, nominal '
-                           f'{self.base_total_batch_size}')
+        runner.logger.info(
+            f'Weight decay is scaled by {factor:g}: {total} images a step, nominal '
+            f'{self.base_total_batch_size}'
+        )

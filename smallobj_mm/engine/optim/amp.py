@@ -38,13 +38,17 @@ def enable_amp(cfg: Config) -> Config:
     """
     wrapper = cfg.get('optim_wrapper')
     if wrapper is None:
-        raise ValueError('optim_wrapper is missing from the config: --amp has nothing to change, '
-                         "add optim_wrapper=dict(type='OptimWrapper', optimizer=...)")
+        raise ValueError(
+            'optim_wrapper is missing from the config: --amp has nothing to change, '
+            "add optim_wrapper=dict(type='OptimWrapper', optimizer=...)"
+        )
     kind = wrapper.get('type', 'OptimWrapper')
     name = getattr(kind, '__name__', kind).rpartition('.')[2]
     if name not in _MIXED:
-        raise ValueError(f'optim_wrapper.type is {name!r}, which has no mixed-precision form: '
-                         f'expected one of {sorted(_MIXED)}, or run without --amp')
+        raise ValueError(
+            f'optim_wrapper.type is {name!r}, which has no mixed-precision form: '
+            f'expected one of {sorted(_MIXED)}, or run without --amp'
+        )
     on_cuda = torch.cuda.is_available()
     wrapper['type'] = _MIXED[name][0 if on_cuda else 1]
     if wrapper['type'].endswith('AmpOptimWrapper'):
@@ -52,6 +56,8 @@ def enable_amp(cfg: Config) -> Config:
     else:
         for key in _SCALER_KEYS:
             wrapper.pop(key, None)
-    print_log(f'Mixed precision: {wrapper["type"]} on {"CUDA" if on_cuda else "the CPU"}',
-              logger='current')
+    print_log(
+        f'Mixed precision: {wrapper["type"]} on {"CUDA" if on_cuda else "the CPU"}',
+        logger='current',
+    )
     return cfg

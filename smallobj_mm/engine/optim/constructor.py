@@ -46,23 +46,31 @@ class DecayGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(
                 f'optim_wrapper.paramwise_cfg is {dict(paramwise_cfg)}, but '
                 f'{type(self).__name__} makes its own groups: remove paramwise_cfg or use '
-                'DefaultOptimWrapperConstructor')
+                'DefaultOptimWrapperConstructor'
+            )
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer over the groups of ``model`` and wrap it."""
         groups = decay_groups(model.module if is_model_wrapper(model) else model)
         if not any(groups.values()):
-            raise ValueError(f'{type(model).__name__} has no parameter with requires_grad=True: '
-                             'nothing to train, unfreeze a part of it')
+            raise ValueError(
+                f'{type(model).__name__} has no parameter with requires_grad=True: '
+                'nothing to train, unfreeze a part of it'
+            )
         decay = {} if self.base_wd is None else {UNDECAYED: 0.0, BIASES: 0.0}
         param_groups = [
-            dict(params=params, name=name, **({'weight_decay': decay[name]} if name in decay
-                                              else {}))
-            for name, params in groups.items() if params
+            dict(
+                params=params, name=name, **({'weight_decay': decay[name]} if name in decay else {})
+            )
+            for name, params in groups.items()
+            if params
         ]
-        print_log('Parameter tensors: ' + ', '.join(
-            f'{len(group["params"])} {group["name"]}' for group in param_groups), logger='current')
+        print_log(
+            'Parameter tensors: '
+            + ', '.join(f'{len(group["params"])} {group["name"]}' for group in param_groups),
+            logger='current',
+        )
         optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=param_groups))
         wrapper_cfg = dict(self.optim_wrapper_cfg)
         wrapper_cfg.setdefault('type', 'OptimWrapper')

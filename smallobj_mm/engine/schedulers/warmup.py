@@ -18,8 +18,13 @@ from smallobj_mm.registry import PARAM_SCHEDULERS
 from ..optim.constructor import BIASES
 
 
-def warmup_length(epoch_length: int, total_iters: int, warmup_epochs: float,
-                  min_warmup_iters: int, max_fraction: float) -> int:
+def warmup_length(
+    epoch_length: int,
+    total_iters: int,
+    warmup_epochs: float,
+    min_warmup_iters: int,
+    max_fraction: float,
+) -> int:
     """Iterations of the warm-up.
 
     Args:
@@ -40,32 +45,59 @@ def warmup_length(epoch_length: int, total_iters: int, warmup_epochs: float,
 class _WarmupFromEpochs:
     """What both schedules share: built from epochs, counted in iterations."""
 
-    def __init__(self, optimizer: OptimWrapper, *, warmup_epochs: float, min_warmup_iters: int,
-                 max_fraction: float, begin: int, end: int, by_epoch: bool,
-                 epoch_length: int = 0, last_step: int = -1, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        optimizer: OptimWrapper,
+        *,
+        warmup_epochs: float,
+        min_warmup_iters: int,
+        max_fraction: float,
+        begin: int,
+        end: int,
+        by_epoch: bool,
+        epoch_length: int = 0,
+        last_step: int = -1,
+        verbose: bool = False,
+    ) -> None:
         name = type(self).__name__
         if by_epoch or epoch_length < 1:
-            raise ValueError(f'{name}: by_epoch without convert_to_iter_based, but its warm-up '
-                             'counts iterations: set by_epoch=True, convert_to_iter_based=True')
+            raise ValueError(
+                f'{name}: by_epoch without convert_to_iter_based, but its warm-up '
+                'counts iterations: set by_epoch=True, convert_to_iter_based=True'
+            )
         if begin != 0:
             raise ValueError(f'{name}: begin is {begin}, expected 0: it covers the whole run')
         if not 0 < max_fraction <= 1:
             raise ValueError(f'{name}: max_fraction is {max_fraction}, expected 0 < x <= 1')
         self.total_iters = end
-        self.warmup_iters = warmup_length(epoch_length, end, warmup_epochs, min_warmup_iters,
-                                          max_fraction)
-        super().__init__(optimizer, begin=0, end=end, by_epoch=False, last_step=last_step,
-                         verbose=verbose)
+        self.warmup_iters = warmup_length(
+            epoch_length, end, warmup_epochs, min_warmup_iters, max_fraction
+        )
+        super().__init__(
+            optimizer, begin=0, end=end, by_epoch=False, last_step=last_step, verbose=verbose
+        )
 
     @classmethod
-    def build_iter_from_epoch(cls, *args: object, begin: int = 0, end: int,
-                              by_epoch: bool = True, epoch_length: int,
-                              **options: object) -> '_WarmupFromEpochs':
+    def build_iter_from_epoch(
+        cls,
+        *args: object,
+        begin: int = 0,
+        end: int,
+        by_epoch: bool = True,
+        epoch_length: int,
+        **options: object,
+    ) -> '_WarmupFromEpochs':
         """mmengine's hook for ``convert_to_iter_based=True``; ``end`` (epochs) is the run's."""
         if not by_epoch:
             raise ValueError(f'{cls.__name__}: by_epoch is False, expected True')
-        return cls(*args, begin=begin, end=int(end * epoch_length), by_epoch=False,
-                   epoch_length=epoch_length, **options)
+        return cls(
+            *args,
+            begin=begin,
+            end=int(end * epoch_length),
+            by_epoch=False,
+            epoch_length=epoch_length,
+            **options,
+        )
 
     def _warmed(self) -> float:
         """How much of the warm-up is done, 0 to 1."""
@@ -103,16 +135,36 @@ class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, _ParamScheduler):
         ValueError: An argument out of range, or not converted to iterations.
     """
 
-    def __init__(self, optimizer: OptimWrapper, *, end: int, warmup_epochs: float = 3,
-                 min_warmup_iters: int = 1000, max_fraction: float = 0.2, bias_start: float = 0.1,
-                 final_factor: float = 0.1, begin: int = 0, by_epoch: bool = True,
-                 epoch_length: int = 0, last_step: int = -1, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        optimizer: OptimWrapper,
+        *,
+        end: int,
+        warmup_epochs: float = 3,
+        min_warmup_iters: int = 1000,
+        max_fraction: float = 0.2,
+        bias_start: float = 0.1,
+        final_factor: float = 0.1,
+        begin: int = 0,
+        by_epoch: bool = True,
+        epoch_length: int = 0,
+        last_step: int = -1,
+        verbose: bool = False,
+    ) -> None:
         self.bias_start = bias_start
         self.final_factor = final_factor
         super().__init__(
-            optimizer, warmup_epochs=warmup_epochs, min_warmup_iters=min_warmup_iters,
-            max_fraction=max_fraction, begin=begin, end=end, by_epoch=by_epoch,
-            epoch_length=epoch_length, last_step=last_step, verbose=verbose)
+            optimizer,
+            warmup_epochs=warmup_epochs,
+            min_warmup_iters=min_warmup_iters,
+            max_fraction=max_fraction,
+            begin=begin,
+            end=end,
+            by_epoch=by_epoch,
+            epoch_length=epoch_length,
+            last_step=last_step,
+            verbose=verbose,
+        )
 
     def _get_value(self) -> list[float]:
         """The learning rate of each group at ``last_step``."""
@@ -147,15 +199,34 @@ class WarmupMomentum(_WarmupFromEpochs, MomentumSchedulerMixin, _ParamScheduler)
         ValueError: An argument out of range, or not converted to iterations.
     """
 
-    def __init__(self, optimizer: OptimWrapper, *, end: int, warmup_epochs: float = 3,
-                 min_warmup_iters: int = 1000, max_fraction: float = 0.2, start: float = 0.8,
-                 begin: int = 0, by_epoch: bool = True, epoch_length: int = 0,
-                 last_step: int = -1, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        optimizer: OptimWrapper,
+        *,
+        end: int,
+        warmup_epochs: float = 3,
+        min_warmup_iters: int = 1000,
+        max_fraction: float = 0.2,
+        start: float = 0.8,
+        begin: int = 0,
+        by_epoch: bool = True,
+        epoch_length: int = 0,
+        last_step: int = -1,
+        verbose: bool = False,
+    ) -> None:
         self.start = start
         super().__init__(
-            optimizer, warmup_epochs=warmup_epochs, min_warmup_iters=min_warmup_iters,
-            max_fraction=max_fraction, begin=begin, end=end, by_epoch=by_epoch,
-            epoch_length=epoch_length, last_step=last_step, verbose=verbose)
+            optimizer,
+            warmup_epochs=warmup_epochs,
+            min_warmup_iters=min_warmup_iters,
+            max_fraction=max_fraction,
+            begin=begin,
+            end=end,
+            by_epoch=by_epoch,
+            epoch_length=epoch_length,
+            last_step=last_step,
+            verbose=verbose,
+        )
 
     def _get_value(self) -> list[float]:
         """The momentum of each group at ``last_step``."""

@@ -129,8 +129,10 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         constant = self.pad_mode == 'constant'
         if len({image.shape for image in images}) == 1:
             batch = torch.stack(images)
-            batch = self._pad(self._normalize(batch), target) if constant else (
-                self._normalize(self._pad(batch, target))
+            batch = (
+                self._pad(self._normalize(batch), target)
+                if constant
+                else (self._normalize(self._pad(batch, target)))
             )
         elif constant:
             batch = torch.stack([self._pad(self._normalize(i[None])[0], target) for i in images])
@@ -154,8 +156,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
             padding = (0, target[1] - width, 0, target[0] - height)
             return F.pad(images, padding, value=self.pad_val)
         rows, columns = (
-            _mirrored(side, length, images.device)
-            for side, length in zip((height, width), target)
+            _mirrored(side, length, images.device) for side, length in zip((height, width), target)
         )
         return images.index_select(-2, rows).index_select(-1, columns)
 

@@ -153,9 +153,7 @@ class InteriorBoundaryFusionHead(BaseModule):
     def _resize(self, logit: Tensor, shape: Sequence[int]) -> Tensor:
         if tuple(logit.shape[2:]) == tuple(shape):
             return logit
-        return F.interpolate(
-            logit, tuple(shape), mode='bilinear', align_corners=self.align_corners
-        )
+        return F.interpolate(logit, tuple(shape), mode='bilinear', align_corners=self.align_corners)
 
     def _stack_targets(self, samples: list) -> tuple[list[Tensor], Tensor | None]:
         """The three targets ``(N, 1, H, W)``, and which pixels count: None where all do."""

@@ -198,9 +198,7 @@ class DecoupledCrossHead(BaseDenseHead):
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         size = boxes[:, 2:] - boxes[:, :2]
         grids = [m.shape[2:4] for m in maps]
-        near = self.assigner.candidates(
-            image, centre, size, self.anchor_sizes, self.strides, grids
-        )
+        near = self.assigner.candidates(image, centre, size, self.anchor_sizes, self.strides, grids)
         rows = boxes.new_empty((len(near.level), maps[0].shape[-1]))
         for level, raw in enumerate(maps):
             at = (near.level == level).nonzero().squeeze(1)
@@ -226,9 +224,7 @@ class DecoupledCrossHead(BaseDenseHead):
         stride = self.strides[at.level]
         centre = (torch.stack([at.col, at.row], dim=1) + 0.5) * stride[:, None]
         half = self.anchor_sizes[at.level, at.anchor] / 2
-        return self.bbox_coder.decode(
-            torch.cat([centre - half, centre + half], dim=1), raw, stride
-        )
+        return self.bbox_coder.decode(torch.cat([centre - half, centre + half], dim=1), raw, stride)
 
     def _ignore_masks(
         self, maps: Sequence[Tensor], ignored: Sequence | None

@@ -61,9 +61,7 @@ class DecoupledCrossHeadModule(BaseModule):
 
         def branch(out: int, grow: int) -> nn.ModuleList:
             return nn.ModuleList(
-                nn.Sequential(
-                    RepConv(c, grow * c, norm_cfg, act_cfg), ImplicitConv(grow * c, out)
-                )
+                nn.Sequential(RepConv(c, grow * c, norm_cfg, act_cfg), ImplicitConv(grow * c, out))
                 for c in in_channels
             )
 

@@ -77,9 +77,7 @@ class NestedStream(nn.Module):
         return run(*parts)
 
     def _resize(self, x: Tensor, like: Tensor) -> Tensor:
-        return F.interpolate(
-            x, like.shape[2:], mode='bilinear', align_corners=self.align_corners
-        )
+        return F.interpolate(x, like.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
 
 @MODELS.register_module()

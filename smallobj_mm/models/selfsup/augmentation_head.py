@@ -60,19 +60,21 @@ class AugmentationAwareHead(BaseModule):
                 f'for some of {", ".join(TARGETS)}; leave the head out to have none of them'
             )
         self.stages = nn.ModuleList(
-            nn.ModuleDict({
-                name: NonLinearNeck(
-                    in_channels=2 * channels,
-                    hid_channels=hid_channels,
-                    out_channels=TARGETS[name].outputs,
-                    num_layers=3,
-                    with_last_bn=False,
-                    with_last_bias=True,
-                    with_avg_pool=False,
-                    norm_cfg=norm_cfg,
-                )
-                for name in self.weights
-            })
+            nn.ModuleDict(
+                {
+                    name: NonLinearNeck(
+                        in_channels=2 * channels,
+                        hid_channels=hid_channels,
+                        out_channels=TARGETS[name].outputs,
+                        num_layers=3,
+                        with_last_bn=False,
+                        with_last_bias=True,
+                        with_avg_pool=False,
+                        norm_cfg=norm_cfg,
+                    )
+                    for name in self.weights
+                }
+            )
             for channels in in_channels
         )
 

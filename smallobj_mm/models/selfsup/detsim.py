@@ -105,9 +105,7 @@ class DetSim(BaseSelfSupervisor):
         pooled = [self.pooled_features(view) for view in inputs[:2]]
         projected = [self.neck(features) for features in pooled]
         losses = {}
-        there, back = (
-            self.head.loss(projected[i], projected[1 - i]) for i in range(2)
-        )
+        there, back = (self.head.loss(projected[i], projected[1 - i]) for i in range(2))
         for i, weight in enumerate(self.stage_weights):
             losses[f'loss_similarity_stage{i + 1}'] = weight * (there[i] + back[i])
         if len(inputs) > 2:

@@ -24,9 +24,7 @@ def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
             norm.num_batches_tracked.copy_(batches)
 
 
-def run_checkpointed(
-    module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor
-) -> Tensor:
+def run_checkpointed(module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """``function(*inputs)``, whose activations are computed again in the backward pass.
 
     The second computation does not update the running statistics of batch norms once more, as it

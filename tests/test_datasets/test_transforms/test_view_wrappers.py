@@ -16,8 +16,11 @@ from smallobj_mm.datasets.transforms.view_wrappers import (  # noqa: E402
     PackViews,
 )
 
-VIEW = [dict(type='RecordedCrop', size=32), dict(type='RecordedFlip'),
-        dict(type='RecordedColorJitter', prob=1)]
+VIEW = [
+    dict(type='RecordedCrop', size=32),
+    dict(type='RecordedFlip'),
+    dict(type='RecordedColorJitter', prob=1),
+]
 LOCAL = [dict(type='RecordedCrop', size=40), dict(type='LocalCrops', grid=3, size=12)]
 
 
@@ -27,9 +30,9 @@ def image():
 
 
 def test_views_and_their_differences(image):
-    pipeline = Compose([
-        AugmentedViews(views=[VIEW, VIEW, LOCAL, LOCAL]), PackViews(targets=['crop', 'color'])
-    ])
+    pipeline = Compose(
+        [AugmentedViews(views=[VIEW, VIEW, LOCAL, LOCAL]), PackViews(targets=['crop', 'color'])]
+    )
     out = pipeline(dict(img=image.copy(), img_path='a.png', ori_shape=(50, 70), gt_label=3))
     assert [tuple(view.shape) for view in out['inputs']] == [(3, 32, 32)] * 2 + [(3, 36, 36)] * 2
     assert all(view.dtype == torch.uint8 for view in out['inputs'])

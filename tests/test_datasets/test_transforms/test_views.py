@@ -71,11 +71,14 @@ def test_grey_images_have_no_colour_to_change(image):
     assert record['color'][:2].all() and not record['color'][2:].any()
 
 
-@pytest.mark.parametrize(('name', 'factor', 'expected'), [
-    ('brightness', 0.5, lambda x: x * 0.5),
-    ('contrast', 1.3, lambda x: x.dot([0.114, 0.587, 0.299]).mean() * -0.3 + x * 1.3),
-    ('saturation', 0.6, lambda x: x * 0.6 + 0.4 * x.dot([0.114, 0.587, 0.299])[..., None]),
-])
+@pytest.mark.parametrize(
+    ('name', 'factor', 'expected'),
+    [
+        ('brightness', 0.5, lambda x: x * 0.5),
+        ('contrast', 1.3, lambda x: x.dot([0.114, 0.587, 0.299]).mean() * -0.3 + x * 1.3),
+        ('saturation', 0.6, lambda x: x * 0.6 + 0.4 * x.dot([0.114, 0.587, 0.299])[..., None]),
+    ],
+)
 def test_colours_by_their_definitions(image, name, factor, expected):
     ours = getattr(view_ops, name)(image, factor).astype(float)
     assert np.abs(ours - np.clip(expected(image.astype(float)), 0, 255)).max() <= 1.5
@@ -133,12 +136,18 @@ def test_frame_of_a_turned_first_view(flipped):
     assert results['view_record']['rotation'] in (1, 2, 3)
 
 
-@pytest.mark.parametrize(('name', 'options'), [
-    ('RecordedCrop', dict(size=0)), ('RecordedCrop', dict(interpolation='cubic')),
-    ('RecordedCrop', dict(scale=(0.5, 0.2))), ('RecordedFlip', dict(prob=2)),
-    ('RecordedColorJitter', dict(hue=0.7)), ('RecordedBlur', dict(sigma=(2.0,))),
-    ('RecordedSolarize', dict(threshold=(0, 300))),
-])
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        ('RecordedCrop', dict(size=0)),
+        ('RecordedCrop', dict(interpolation='cubic')),
+        ('RecordedCrop', dict(scale=(0.5, 0.2))),
+        ('RecordedFlip', dict(prob=2)),
+        ('RecordedColorJitter', dict(hue=0.7)),
+        ('RecordedBlur', dict(sigma=(2.0,))),
+        ('RecordedSolarize', dict(threshold=(0, 300))),
+    ],
+)
 def test_bad_options(name, options):
     with pytest.raises(ValueError, match=f'{name}: .*expected'):
         getattr(v, name)(**options)

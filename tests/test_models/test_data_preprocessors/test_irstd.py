@@ -99,8 +99,11 @@ def test_stock_postprocess_cuts_the_padding_off():
 
 @pytest.mark.parametrize(
     'options, message',
-    [(dict(pad_mode='x'), "pad_mode is 'x'"), (dict(size_divisor=0), 'size_divisor is 0'),
-     (dict(mean=MEAN), 'expected both or neither')],
+    [
+        (dict(pad_mode='x'), "pad_mode is 'x'"),
+        (dict(size_divisor=0), 'size_divisor is 0'),
+        (dict(mean=MEAN), 'expected both or neither'),
+    ],
 )
 def test_options(options, message):
     with pytest.raises(ValueError, match=message):

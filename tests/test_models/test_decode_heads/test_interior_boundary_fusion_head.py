@@ -17,9 +17,7 @@ def test_every_parameter_learns(build_segmentor, samples, step):
     """Nothing that DistributedDataParallel would find unused."""
     model = build_segmentor(step)
     losses = model(torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48)), mode='loss')
-    assert set(losses) == {
-        'decode.loss_interior', 'decode.loss_boundary', 'decode.loss_mask'
-    }
+    assert set(losses) == {'decode.loss_interior', 'decode.loss_boundary', 'decode.loss_mask'}
     sum(losses.values()).backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
@@ -132,7 +130,8 @@ def test_head_of_another_encoder(samples):
                     type='InteriorBoundaryFusionHead',
                     head_module=dict(
                         type='InteriorBoundaryFusionHeadModule',
-                        in_channels=[4, 8, 16], channels=8,
+                        in_channels=[4, 8, 16],
+                        channels=8,
                     ),
                 ),
                 test_cfg=ConfigDict(mode='whole'),

@@ -29,8 +29,7 @@ def test_as_defined(randomise):
     for stream, laterals in zip(inputs, (module.interior_laterals, module.boundary_laterals)):
         sides.append([lateral(up(x)) for x, lateral in zip(stream, laterals)])
     fused = [
-        lateral(torch.cat(pair, dim=1))
-        for lateral, *pair in zip(module.fusion_laterals, *sides)
+        lateral(torch.cat(pair, dim=1)) for lateral, *pair in zip(module.fusion_laterals, *sides)
     ]
     interior = module.interior_final(torch.cat(sides[0][::-1], dim=1))
     boundary = module.boundary_final(torch.cat(sides[1][::-1], dim=1))

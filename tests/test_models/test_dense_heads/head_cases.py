@@ -17,18 +17,29 @@ ANCHORS = [
     [(48, 40), (64, 64), (90, 99)],
 ]
 TEST_CFG = dict(
-    score_thr=0.1, nms=dict(type='nms', iou_threshold=0.65), nms_pre=1000, max_per_img=100,
+    score_thr=0.1,
+    nms=dict(type='nms', iou_threshold=0.65),
+    nms_pre=1000,
+    max_per_img=100,
     multi_label=True,
 )
 
 
 def make_head(num_classes=3, **options):
     init_default_scope('mmdet')
-    return MODELS.build(dict(
-        type='DecoupledCrossHead', num_classes=num_classes, img_size=SIZE,
-        head_module=dict(type='DecoupledCrossHeadModule', in_channels=[8, 8, 8]),
-        prior_generator=dict(type='mmdet.YOLOAnchorGenerator', base_sizes=ANCHORS, strides=STRIDES),
-        test_cfg=dict(TEST_CFG), **options))
+    return MODELS.build(
+        dict(
+            type='DecoupledCrossHead',
+            num_classes=num_classes,
+            img_size=SIZE,
+            head_module=dict(type='DecoupledCrossHeadModule', in_channels=[8, 8, 8]),
+            prior_generator=dict(
+                type='mmdet.YOLOAnchorGenerator', base_sizes=ANCHORS, strides=STRIDES
+            ),
+            test_cfg=dict(TEST_CFG),
+            **options,
+        )
+    )
 
 
 def raw_maps(num_classes=3, images=2, size=SIZE, fill=None, **kwargs):

@@ -48,8 +48,12 @@ def test_losses_of_one_target_by_hand():
         s = value.sigmoid()
         centre = [(2 * s[0] - 0.5 + col) * 8, (2 * s[1] - 0.5 + row) * 8]
         half = [(2 * s[2]) ** 2 * 3, (2 * s[3]) ** 2 * 3]
-        decoded = [centre[0] - half[0], centre[1] - half[1], centre[0] + half[0],
-                   centre[1] + half[1]]
+        decoded = [
+            centre[0] - half[0],
+            centre[1] - half[1],
+            centre[0] + half[0],
+            centre[1] + half[1],
+        ]
         overlap = [
             max(0.0, min(decoded[i + 2], box[i + 2]) - max(decoded[i], box[i])) for i in (0, 1)
         ]
@@ -62,10 +66,13 @@ def test_losses_of_one_target_by_hand():
     assert sum(p[1] for p in predictions) < 2  # so that k is 1: the cheapest alone
     _, iou, decoded, value, cell = min(predictions, key=lambda p: p[0])
     width, height = float(decoded[2] - decoded[0]), float(decoded[3] - decoded[1])
-    offset = sum(((float(decoded[i] + decoded[i + 2])) - box[i] - box[i + 2]) ** 2 / 4
-                 for i in (0, 1))
-    hull = sum((max(float(decoded[i + 2]), box[i + 2]) - min(float(decoded[i]), box[i])) ** 2
-               for i in (0, 1))
+    offset = sum(
+        ((float(decoded[i] + decoded[i + 2])) - box[i] - box[i + 2]) ** 2 / 4 for i in (0, 1)
+    )
+    hull = sum(
+        (max(float(decoded[i + 2]), box[i + 2]) - min(float(decoded[i]), box[i])) ** 2
+        for i in (0, 1)
+    )
     v = 4 / math.pi**2 * (math.pi / 4 - math.atan(width / height)) ** 2
     ciou = iou - offset / hull - v * v / (1 - iou + v)
     assert losses['loss_bbox'].item() == pytest.approx(0.05 * (1 - ciou), rel=1e-4)
@@ -213,8 +220,15 @@ class CountOps(TorchDispatchMode):
 def test_number_of_operations_does_not_grow_with_targets():
     head = make_head()
     # Five that reach all levels and overlap; then thirty of each, moved.
-    few = torch.tensor([[20.0, 20, 26, 28], [60, 60, 66, 65], [60, 60, 84, 90], [62, 61, 85, 88],
-                        [100, 100, 180, 190]])
+    few = torch.tensor(
+        [
+            [20.0, 20, 26, 28],
+            [60, 60, 66, 65],
+            [60, 60, 84, 90],
+            [62, 61, 85, 88],
+            [100, 100, 180, 190],
+        ]
+    )
     many = (few + 110 * torch.rand(30, 1, 1)).flatten(0, 1)
     counts = []
     for boxes in (few, many):

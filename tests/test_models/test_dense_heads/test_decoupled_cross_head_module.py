@@ -26,9 +26,7 @@ def test_shapes(decoupled, num_classes, num_anchors):
     outs = make(num_classes, num_anchors=num_anchors, decoupled=decoupled)(maps())
     assert isinstance(outs, tuple)
     channels = num_anchors * (5 + num_classes)
-    assert [tuple(o.shape) for o in outs] == [
-        (2, channels, 64 // s, 96 // s) for s in STRIDES
-    ]
+    assert [tuple(o.shape) for o in outs] == [(2, channels, 64 // s, 96 // s) for s in STRIDES]
 
 
 @pytest.mark.parametrize('decoupled', [False, True])

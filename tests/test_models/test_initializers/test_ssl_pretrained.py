@@ -43,9 +43,7 @@ def load(tmp_path):
             pytest.importorskip('safetensors.torch').save_file(checkpoint, path)
         else:
             torch.save(checkpoint, path)
-        model = SSLResNet18(
-            init_cfg=dict(type='SSLPretrained', checkpoint=str(path), **options)
-        )
+        model = SSLResNet18(init_cfg=dict(type='SSLPretrained', checkpoint=str(path), **options))
         model.init_weights()
         return model
 
@@ -78,18 +76,22 @@ CHECKPOINTS = {
         'epoch': 200,
         'state_dict': {
             # The slow copy first and second, so that no order can be what decides.
-            **prefixed(other(w), 'module.encoder_k.'), **prefixed(w, 'module.encoder_q.'),
-            **fc('module.encoder_q.'), 'module.queue': torch.zeros(128, 64),
+            **prefixed(other(w), 'module.encoder_k.'),
+            **prefixed(w, 'module.encoder_q.'),
+            **fc('module.encoder_q.'),
+            'module.queue': torch.zeros(128, 64),
         },
     },
     'moco, keys last': lambda w: {
         'state_dict': {
-            **prefixed(w, 'module.encoder_q.'), **prefixed(other(w), 'module.encoder_k.'),
+            **prefixed(w, 'module.encoder_q.'),
+            **prefixed(other(w), 'module.encoder_k.'),
         }
     },
     'simsiam': lambda w: {
         'state_dict': {
-            **prefixed(w, 'module.encoder.'), 'module.predictor.0.weight': torch.zeros(4, 4),
+            **prefixed(w, 'module.encoder.'),
+            'module.predictor.0.weight': torch.zeros(4, 4),
         }
     },
     'detsim': lambda w: {
@@ -100,19 +102,23 @@ CHECKPOINTS = {
     'mmpretrain': lambda w: {
         'meta': {'epoch': 100},
         'state_dict': {
-            **prefixed(w, 'backbone.'), 'head.fc.weight': torch.zeros(4, 512),
+            **prefixed(w, 'backbone.'),
+            'head.fc.weight': torch.zeros(4, 512),
             'data_preprocessor.mean': torch.zeros(3, 1, 1),
         },
     },
     'mmpretrain with target': lambda w: {
         'state_dict': {
-            **prefixed(other(w), 'target_net.module.0.'), **prefixed(w, 'backbone.'),
+            **prefixed(other(w), 'target_net.module.0.'),
+            **prefixed(w, 'backbone.'),
         },
     },
     'mmengine training checkpoint': lambda w: {
-        'meta': {'epoch': 1}, 'state_dict': prefixed(w, 'backbone.'),
+        'meta': {'epoch': 1},
+        'state_dict': prefixed(w, 'backbone.'),
         'ema_state_dict': prefixed(other(w), 'module.backbone.'),
-        'message_hub': {'log_scalars': {}}, 'optimizer': {'state': {0: {'m': torch.ones(2)}}},
+        'message_hub': {'log_scalars': {}},
+        'optimizer': {'state': {0: {'m': torch.ones(2)}}},
     },
 }
 
@@ -155,8 +161,9 @@ def test_missing_counters_are_fine(weights, load, logged):
 
 def test_any_module_with_the_names(weights, tmp_path, logged):
     """The initializer is not bound to our backbone."""
-    torch.save({'backbone': {'0.weight': torch.ones(2, 2), '0.bias': torch.ones(2)}},
-               tmp_path / 'x.pth')
+    torch.save(
+        {'backbone': {'0.weight': torch.ones(2, 2), '0.bias': torch.ones(2)}}, tmp_path / 'x.pth'
+    )
     module = nn.Sequential(nn.Linear(2, 2))
     ssl_pretrained.SSLPretrainedInit(str(tmp_path / 'x.pth'))(module)
     assert module[0].weight.sum() == 4 and 'loaded 2/2 tensors of Sequential' in logged[0]
@@ -178,8 +185,12 @@ def test_nothing_fits(load, weights):
     """Names of another network: the authors' own loader would report success."""
     foreign = {f'model.0.{i}.w': torch.zeros(2) for i in range(122)}
     refused(
-        lambda: load({'state_dict': foreign}), 'ssl.pth', '0 of 120 tensors fit',
-        "expected names like 'conv1.weight'", 'found state_dict.model.0.0.w', 'and 119 more',
+        lambda: load({'state_dict': foreign}),
+        'ssl.pth',
+        '0 of 120 tensors fit',
+        "expected names like 'conv1.weight'",
+        'found state_dict.model.0.0.w',
+        'and 119 more',
     )
 
 
@@ -191,15 +202,18 @@ def test_no_tensors_at_all(load, strict):
 def test_partial(weights, load):
     part = {k: v for k, v in weights.items() if not k.startswith('layer4.1.conv2')}
     refused(
-        lambda: load(prefixed(part, 'backbone.')), '119 of 120 tensors fit',
-        'not found: layer4.1.conv2.weight', 'strict=False',
+        lambda: load(prefixed(part, 'backbone.')),
+        '119 of 120 tensors fit',
+        'not found: layer4.1.conv2.weight',
+        'strict=False',
     )
 
 
 def test_wrong_shape(weights, load):
     wrong = {**weights, 'conv1.weight': torch.zeros(64, 1, 7, 7)}
     refused(
-        lambda: load(wrong), '119 of 120 tensors fit',
+        lambda: load(wrong),
+        '119 of 120 tensors fit',
         'of another shape: conv1.weight (64, 1, 7, 7) instead of (64, 3, 7, 7)',
     )
 
@@ -224,14 +238,13 @@ def test_not_strict_takes_what_fits(weights, load, logged):
 
 
 def test_not_strict_with_nothing_that_fits(load):
-    refused(
-        lambda: load({'state_dict': {'x.weight': torch.zeros(1)}}, strict=False), '0 of 120'
-    )
+    refused(lambda: load({'state_dict': {'x.weight': torch.zeros(1)}}, strict=False), '0 of 120')
 
 
 def test_wrong_prefix(weights, load):
     refused(
-        lambda: load(prefixed(weights, 'backbone.'), prefix='encoder.'), '0 of 120',
+        lambda: load(prefixed(weights, 'backbone.'), prefix='encoder.'),
+        '0 of 120',
         'found backbone.conv1.weight',
     )
 

@@ -65,10 +65,16 @@ def test_spatial_halves_are_disjoint():
     assert torch.equal(first != 0, x > x.mean(dim=(2, 3), keepdim=True))
 
 
-@pytest.mark.parametrize('mode, stats, independent', [
-    ('spatial', 'image', True), ('authors', 'image', True), ('duplicate', 'image', True),
-    ('none', 'image', True), ('authors', 'batch', False),
-])
+@pytest.mark.parametrize(
+    'mode, stats, independent',
+    [
+        ('spatial', 'image', True),
+        ('authors', 'image', True),
+        ('duplicate', 'image', True),
+        ('none', 'image', True),
+        ('authors', 'batch', False),
+    ],
+)
 @torch.no_grad()
 def test_dependence_on_the_neighbours_in_the_batch(layer, randomise, mode, stats, independent):
     block = randomise(SemanticDecoupling(6, 4, **layer, mode=mode, stats=stats)).eval()
@@ -109,8 +115,10 @@ def test_norm_absorbs_the_factors_of_the_authors():
     x = torch.randn(4, 3, 16, 16) * 2
     norm = nn.BatchNorm2d(6, affine=False, eps=1e-9)
     torch.testing.assert_close(
-        norm(decouple(x, 'authors', 'batch')), norm(decouple(x, 'duplicate')),
-        atol=1e-4, rtol=1e-3,
+        norm(decouple(x, 'authors', 'batch')),
+        norm(decouple(x, 'duplicate')),
+        atol=1e-4,
+        rtol=1e-3,
     )
     difference = norm(decouple(x, 'spatial')) - norm(decouple(x, 'duplicate'))
     assert difference.abs().mean() > 0.1

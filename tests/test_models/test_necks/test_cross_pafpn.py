@@ -29,9 +29,7 @@ def output_sizes(outs) -> list[tuple]:
 @pytest.mark.parametrize('cross_links', [True, False])
 @pytest.mark.parametrize('out_channels, num_outs', [(None, None), (24, None), (24, 6), (None, 5)])
 def test_outputs(levels, cross_links, out_channels, num_outs, without_gradient):
-    neck = small(
-        levels, cross_links=cross_links, out_channels=out_channels, num_outs=num_outs
-    )
+    neck = small(levels, cross_links=cross_links, out_channels=out_channels, num_outs=num_outs)
     x = maps(levels, (128, 64))
     outs = neck(x)
     widths = [8, 8, 16, 32][-levels:]
@@ -146,8 +144,10 @@ def test_errors_are_one_line():
         (lambda: small(num_outs=2), 'num_outs: found 2, expected at least the 3 levels'),
         (lambda: small(decoupling='x'), "mode: found 'x'"),
         (lambda: small()(maps(4)), 'inputs: found 4 maps, expected 3; .*out_indices'),
-        (lambda: small()(maps(size=(64, 64))[:2] + [torch.zeros(2, 28, 3, 2)]),
-         r'found maps of .*\(3, 2\).*pad_size_divisor'),
+        (
+            lambda: small()(maps(size=(64, 64))[:2] + [torch.zeros(2, 28, 3, 2)]),
+            r'found maps of .*\(3, 2\).*pad_size_divisor',
+        ),
     ]
     for call, message in cases:
         with pytest.raises(ValueError, match=message) as error:

@@ -76,11 +76,17 @@ def test_trains_in_a_stock_mmseg_config():
                     type='ResNetV1c', depth=18, base_channels=8, out_indices=(0, 1, 2, 3)
                 ),
                 neck=dict(
-                    type='NestedInteractiveNeck', in_channels=[8, 16, 32, 64],
-                    num_blocks=[1, 1, 1, 1], num_streams=1,
+                    type='NestedInteractiveNeck',
+                    in_channels=[8, 16, 32, 64],
+                    num_blocks=[1, 1, 1, 1],
+                    num_streams=1,
                 ),
                 decode_head=dict(
-                    type='FCNHead', in_channels=8, in_index=0, channels=8, num_convs=1,
+                    type='FCNHead',
+                    in_channels=8,
+                    in_index=0,
+                    channels=8,
+                    num_convs=1,
                     num_classes=3,
                 ),
             )

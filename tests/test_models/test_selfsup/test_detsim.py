@@ -24,15 +24,23 @@ ALL = dict(crop=0.5, color=0.5, flip=0.1, blur=0.2, rotation=0.3, solarize=0.4)
 
 
 def build(weights=None, **options):
-    backbone = dict(type='ResNet', depth=18, out_indices=(0, 1, 2, 3), stem_channels=8,
-                    base_channels=8, zero_init_residual=False)
-    head = weights and dict(type='AugmentationAwareHead', in_channels=CHANNELS, hid_channels=8,
-                            weights=weights)
+    backbone = dict(
+        type='ResNet',
+        depth=18,
+        out_indices=(0, 1, 2, 3),
+        stem_channels=8,
+        base_channels=8,
+        zero_init_residual=False,
+    )
+    head = weights and dict(
+        type='AugmentationAwareHead', in_channels=CHANNELS, hid_channels=8, weights=weights
+    )
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return DetSim(
             backbone=backbone,
-            neck=dict(type='MultiStageProjector', in_channels=CHANNELS, hid_channels=16,
-                      out_channels=16),
+            neck=dict(
+                type='MultiStageProjector', in_channels=CHANNELS, hid_channels=16, out_channels=16
+            ),
             head=dict(type='MultiStageSimilarityHead', in_channels=16, hid_channels=8),
             auxiliary_head=head,
             **options,
@@ -41,9 +49,14 @@ def build(weights=None, **options):
 
 def samples(n=4):
     return [
-        DataSample(crop_difference=torch.rand(4), color_difference=torch.rand(4),
-                   flip_difference=torch.ones(1), blur_difference=torch.rand(1),
-                   rotation_difference=torch.tensor(3), solarize_difference=torch.rand(1))
+        DataSample(
+            crop_difference=torch.rand(4),
+            color_difference=torch.rand(4),
+            flip_difference=torch.ones(1),
+            blur_difference=torch.rand(1),
+            rotation_difference=torch.tensor(3),
+            solarize_difference=torch.rand(1),
+        )
         for _ in range(n)
     ]
 
@@ -141,7 +154,8 @@ def test_published_model_is_the_default(repo_root):
     """The config spells out what the classes default to."""
     cfg = Config.fromfile(repo_root / 'configs/_base_/models/detsim_r18.py')
     for key, defaults in (
-        ('neck', MultiStageProjector), ('head', MultiStageSimilarityHead),
+        ('neck', MultiStageProjector),
+        ('head', MultiStageSimilarityHead),
         ('auxiliary_head', AugmentationAwareHead),
     ):
         with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device('meta'):

@@ -95,8 +95,11 @@ def as_tensors(image, boxes):
 def find(image, boxes, assigner=None):
     image, boxes = as_tensors(image, boxes)
     return (assigner or AnchorOTAAssigner()).candidates(
-        image, (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2],
-        torch.tensor(ANCHORS, dtype=torch.float64), torch.tensor(STRIDES, dtype=torch.float64),
+        image,
+        (boxes[:, :2] + boxes[:, 2:]) / 2,
+        boxes[:, 2:] - boxes[:, :2],
+        torch.tensor(ANCHORS, dtype=torch.float64),
+        torch.tensor(STRIDES, dtype=torch.float64),
         GRIDS,
     )
 
@@ -136,8 +139,14 @@ def test_assignment(drawn, seed, topk, iou_weight):
     image_t, boxes_t = as_tensors(image, boxes)
     ours = AnchorOTAAssigner(topk=topk, iou_weight=iou_weight)
     matched, target = ours.assign(
-        image_t, torch.tensor(labels, dtype=torch.long), boxes_t, torch.tensor(cand_image),
-        torch.tensor(cand_boxes, dtype=torch.float64), scores, num_images=3, img_shape=SIZE,
+        image_t,
+        torch.tensor(labels, dtype=torch.long),
+        boxes_t,
+        torch.tensor(cand_image),
+        torch.tensor(cand_boxes, dtype=torch.float64),
+        scores,
+        num_images=3,
+        img_shape=SIZE,
     )
     expected = slow_assign(
         image, labels, boxes, cand_image, cand_boxes, scores.tolist(), topk, iou_weight
@@ -182,8 +191,14 @@ def test_targets_of_an_image_do_not_claim_in_another():
     image = torch.tensor([0, 2])
     box = torch.tensor([[10.0, 10.0, 20.0, 20.0]])
     matched, target = AnchorOTAAssigner().assign(
-        image, torch.zeros(2, dtype=torch.long), box.repeat(2, 1), torch.tensor([0, 1, 2, 2]),
-        box.repeat(4, 1), torch.full((4, CLASSES), 0.5), num_images=3, img_shape=SIZE,
+        image,
+        torch.zeros(2, dtype=torch.long),
+        box.repeat(2, 1),
+        torch.tensor([0, 1, 2, 2]),
+        box.repeat(4, 1),
+        torch.full((4, CLASSES), 0.5),
+        num_images=3,
+        img_shape=SIZE,
     )
     assert dict(zip(matched.tolist(), target.tolist())) == {0: 0, 2: 1, 3: 1}
 
@@ -194,8 +209,12 @@ def test_scale_by_height(img_shape, same):
     box = torch.tensor([[40.0, 10.0, 60.0, 30.0]])
     candidates = torch.tensor([[40.0, 10.0, 60.0, 30.0], [20.0, 10.0, 30.0, 30.0]])
     args = (
-        torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long), box,
-        torch.zeros(2, dtype=torch.long), candidates, torch.full((2, CLASSES), 0.5),
+        torch.zeros(1, dtype=torch.long),
+        torch.zeros(1, dtype=torch.long),
+        box,
+        torch.zeros(2, dtype=torch.long),
+        candidates,
+        torch.full((2, CLASSES), 0.5),
     )
     plain, _ = AnchorOTAAssigner().assign(*args, num_images=1, img_shape=img_shape)
     scaled, _ = AnchorOTAAssigner(scale_by_height=True).assign(

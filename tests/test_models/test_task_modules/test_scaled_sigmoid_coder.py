@@ -18,8 +18,11 @@ def boxes(centre, size):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    raw=st.lists(st.floats(-8, 8), min_size=4, max_size=4), anchor_w=st.floats(2, 400),
-    anchor_h=st.floats(2, 400), col=st.integers(0, 79), row=st.integers(0, 79),
+    raw=st.lists(st.floats(-8, 8), min_size=4, max_size=4),
+    anchor_w=st.floats(2, 400),
+    anchor_h=st.floats(2, 400),
+    col=st.integers(0, 79),
+    row=st.integers(0, 79),
     stride=st.sampled_from([4, 8, 16, 32]),
 )
 def test_decode_is_the_formula(raw, anchor_w, anchor_h, col, row, stride):

@@ -37,7 +37,9 @@ def test_one_to_one(authors, ours):
     assert len(renamed) + len(dropped) == len(authors)
     assert {k: v.shape for k, v in renamed.items()} == ours
     assert set(dropped) <= {
-        'model.50.bgfg.fc1.weight', 'model.50.bgfg.fc2.weight', 'model.67.anchors',
+        'model.50.bgfg.fc1.weight',
+        'model.50.bgfg.fc2.weight',
+        'model.67.anchors',
         'model.67.anchor_grid',
     }
 

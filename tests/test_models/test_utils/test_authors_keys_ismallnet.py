@@ -42,7 +42,8 @@ def test_the_shared_convolution_is_there_twice():
 
 def test_unused_and_unknown():
     assert rename_ismallnet({'decoder3.conv0_1x1.bias': torch.zeros(1)}) == (
-        {}, ['decoder3.conv0_1x1.bias']
+        {},
+        ['decoder3.conv0_1x1.bias'],
     )
     with pytest.raises(ValueError, match='backbone.x: unknown name'):
         rename_ismallnet({'backbone.x': torch.zeros(1)})
