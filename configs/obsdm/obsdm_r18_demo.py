@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 12
+max_epochs = 10
 batch_size = 4  # images
 
 # -------- changed sometimes --------
@@ -27,7 +27,7 @@ base_sizes = [  # (w, h) in px, fitted by tools/analysis_tools/fit_anchors.py
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size)
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 model = dict(
     backbone=dict(norm_cfg=norm_cfg),
