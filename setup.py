@@ -71,10 +71,11 @@ def main() -> None:
 
     mm = read_requirements('mminstall')
     extras = {name: mm + read_requirements(name) for name in ('det', 'seg', 'ssl')}
-    extras['all'] = sorted({line for lines in extras.values() for line in lines})
+    extras['all'] = sorted({line for lines in extras.values() for line in lines})  # of the stack
     # Both names are in use among OpenMMLab packages.
     extras['mim'] = extras['mminstall'] = mm
-    extras['tests'] = read_requirements('tests')
+    for name in ('deploy', 'demo', 'docs', 'tests'):
+        extras[name] = read_requirements(name)
     readme = ROOT / 'README.md'
     try:
         setup(
@@ -95,7 +96,11 @@ def main() -> None:
             ],
             packages=find_packages(include=['smallobj_mm', 'smallobj_mm.*']),
             package_data={
-                'smallobj_mm': ['weights/*.safetensors', *(mim_files() if copies else [])],
+                'smallobj_mm': [
+                    'py.typed',
+                    'weights/*.safetensors',
+                    *(mim_files() if copies else []),
+                ],
             },
             include_package_data=True,
             python_requires='>=3.10',
