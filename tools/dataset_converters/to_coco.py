@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Convert a detection data set to COCO JSON.
 
+One line for each layout:
+
     python tools/dataset_converters/to_coco.py voc data/VOCdevkit voc07_test.json \
         --ann-file VOC2007/ImageSets/Main/test.txt
     python tools/dataset_converters/to_coco.py yolo data/rail_worker train.json --split train

@@ -64,6 +64,7 @@ class ELAN(nn.Module):
         return 2 * hidden_channels + 4 * partial_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Aggregate six maps of ``x`` (N, in_channels, H, W) into (N, out_channels, H, W)."""
         maps = [self.first(x), self.second(x)]
         for conv in self.chain:
             maps.append(conv(maps[-1]))

@@ -23,6 +23,7 @@ class ImplicitAdd(nn.Module):
         nn.init.normal_(self.implicit, mean=0.0, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the vector to every pixel of ``x`` (N, channels, H, W)."""
         return x + self.implicit
 
 
@@ -35,6 +36,7 @@ class ImplicitMul(nn.Module):
         nn.init.normal_(self.implicit, mean=1.0, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Multiply every pixel of ``x`` (N, channels, H, W) by the vector."""
         return x * self.implicit
 
 
@@ -56,6 +58,7 @@ class ImplicitConv(nn.Module):
         self.mul: nn.Module = ImplicitMul(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` (N, in_channels, H, W) into (N, out_channels, H, W)."""
         return self.mul(self.conv(self.add(x)))
 
     @torch.no_grad()

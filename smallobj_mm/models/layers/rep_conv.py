@@ -37,6 +37,7 @@ class RepConv(nn.Module):
         self.deployed: nn.Conv2d | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` (N, in_channels, H, W) into (N, out_channels, H, W), folded or not."""
         if self.deployed is not None:
             return self.act(self.deployed(x))
         return self.act(self.conv3x3(x) + self.conv1x1(x))

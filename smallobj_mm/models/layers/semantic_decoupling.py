@@ -105,6 +105,7 @@ class SemanticDecoupling(nn.Module):
         self.fuse = ConvModule(3 * hidden, out_channels, 1, **layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Decouple ``x`` (N, in_channels, H, W) and fuse it into (N, out_channels, H, W)."""
         x = self.reduce(x)
         if self.mode == 'none':
             return x

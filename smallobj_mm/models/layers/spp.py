@@ -23,6 +23,7 @@ class ChainedMaxPool(nn.Module):
         self.pool = nn.MaxPool2d(5, stride=1, padding=2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pool ``x`` (N, C, H, W) into (N, 4 * C, H, W), the input first."""
         maps = [x]
         for _ in range(3):
             maps.append(self.pool(maps[-1]))
@@ -53,6 +54,7 @@ class SPPF(nn.Module):
         self.expand = ConvModule(4 * hidden, out_channels, 1, **layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pool ``x`` (N, in_channels, H, W) into (N, out_channels, H, W)."""
         return self.expand(self.pool(self.reduce(x)))
 
 
@@ -88,5 +90,6 @@ class SPPCSPC(nn.Module):
         self.fuse = ConvModule(2 * out_channels, out_channels, 1, **layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Fuse the pooled and the direct branch of ``x`` into (N, out_channels, H, W)."""
         pooled = self.after_pool(self.pool(self.before_pool(x)))
         return self.fuse(torch.cat([pooled, self.shortcut(x)], dim=1))
