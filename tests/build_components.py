@@ -26,6 +26,14 @@ VOC = dict(ann_file='x.txt', data_root='none', lazy_init=True)
 IRSTD = dict(data_root='none', lazy_init=True)
 
 
+class Tested(torch.nn.Identity):
+    """What a model of test-time augmentation wraps."""
+
+    def test_step(self, data: dict) -> dict:
+        """Data as they are."""
+        return data
+
+
 def arguments(prefix: str) -> dict:
     """Config of every component; nested types of ours have the prefix as well."""
     head_module = dict(type=f'{prefix}DecoupledCrossHeadModule', in_channels=[8, 8, 8])
@@ -42,6 +50,7 @@ def arguments(prefix: str) -> dict:
             MultiStageSimilarityHead=dict(in_channels=8, hid_channels=8),
             AugmentationAwareHead=dict(hid_channels=8),
             IRSTDDataPreProcessor={},
+            ProbabilityTTAModel=dict(module=Tested()),
             DualStreamEncoder=dict(channels=[4, 8], num_blocks=[1, 1]),
             NestedInteractiveNeck=dict(in_channels=[4, 8], num_blocks=[1, 1]),
             InteriorBoundaryFusionHead=dict(
@@ -87,6 +96,7 @@ def arguments(prefix: str) -> dict:
             RecordedGrayscale={},
             RecordedRotation={},
             RecordedSolarize={},
+            FlipTurn={},
             LoadImageStrict={},
             SmallObjectMosaic={},
             MosaicAffine={},

@@ -57,6 +57,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
     parser.add_argument(
+        '--tta', action='store_true',
+        help='test-time augmentation: tta_model and tta_pipeline of the config, or flips',
+    )  # fmt: skip
+    parser.add_argument(
+        '--half', action='store_true',
+        help='half precision: float16 on CUDA, bfloat16 on the CPU',
+    )  # fmt: skip
+    parser.add_argument(
         '--threshold', '--score-thr', type=float,
         help=f'least score of boxes (default: {SCORE}); probability above which a pixel is a '
         'target (default: that of the config)',
@@ -80,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
         ValueError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
     """
     sources = foreign(list_sources(args.inputs), args.out)
-    inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
+    inferencer = SmallObjectInferencer(
+        args.config, args.weights, args.device, tta=args.tta, half=args.half
+    )
     segmentation = inferencer.task == 'segmentation'
     if args.probabilities and not segmentation:
         raise ValueError(
@@ -92,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
         threshold = inferencer.default_threshold if segmentation else SCORE
     options = dict(tile=args.tile or None, overlap=args.overlap, threshold=threshold)
     check_options(args.batch_size, **options)
-    results = ResultFolder(args.out, inferencer, options, args.probabilities, args.pictures)
+    settings = dict(options, tta=args.tta, half=args.half)
+    results = ResultFolder(args.out, inferencer, settings, args.probabilities, args.pictures)
     left = [source for source in sources if not results.finished(source)]
     if len(left) < len(sources):
         print(f'{len(sources) - len(left)} of {len(sources)} images are in {args.out} already')

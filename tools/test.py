@@ -6,7 +6,6 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 
 import argparse
 import os
-from copy import deepcopy
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -20,16 +19,9 @@ from smallobj_mm.utils.environment import (
     leaving_process_group,
     load_config,
 )
+from smallobj_mm.utils.half import use_half
+from smallobj_mm.utils.tta import set_tta
 
-#: Test-time augmentation where the config does not say: as the tools of mmdet and mmpretrain.
-_TTA_MODELS = {
-    'mmdet': dict(
-        type='DetTTAModel',
-        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
-    ),
-    'mmpretrain': dict(type='mmpretrain.AverageClsScoreTTA'),
-}
-_FLIPS = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
 _HOOKS = {
     'mmdet': 'DetVisualizationHook',
     'mmseg': 'SegVisualizationHook',
@@ -64,7 +56,14 @@ def parse_args() -> argparse.Namespace:
         help='folder for painted images, below work-dir/TIMESTAMP unless it is absolute',
     )
     parser.add_argument('--wait-time', type=float, default=2, help='seconds between shown images')
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--tta', action='store_true',
+        help='test-time augmentation: tta_model and tta_pipeline of the config, or flips',
+    )  # fmt: skip
+    parser.add_argument(
+        '--half', action='store_true',
+        help='half precision: float16 on CUDA, bfloat16 on the CPU (mmdet and mmseg configs)',
+    )  # fmt: skip
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -89,40 +88,6 @@ def set_visualization(cfg: Config, args: argparse.Namespace, scope: str) -> None
                 "dict(type='IRSTDVisualizer'), or 'SegLocalVisualizer' for more than one class"
             )
         hook.update(type='smallobj_mm.SegPicturesHook', out_dir=args.show_dir)
-
-
-def set_tta(cfg: Config, scope: str) -> None:
-    """Wrap the model and its pipeline for test-time augmentation.
-
-    Raises:
-        ValueError: The config says nothing and the framework has no usual augmentation.
-    """
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    if 'tta_model' not in cfg:
-        if scope not in _TTA_MODELS:
-            raise ValueError(
-                f'--tta: the config has no tta_model and {scope} has no usual one; add tta_model '
-                'and tta_pipeline to the config'
-            )
-        cfg.tta_model = ConfigDict(deepcopy(_TTA_MODELS[scope]))
-    if 'tta_pipeline' not in cfg:
-        *steps, pack = deepcopy(dataset.pipeline)
-        if scope == 'mmdet':
-            pack['meta_keys'] = (
-                'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
-                'flip_direction',
-            )  # fmt: skip
-        # After the flips: the metric wants the true boxes as they are in the original image.
-        truth = [step for step in steps if step['type'].endswith('LoadAnnotations')]
-        branches = [deepcopy(_FLIPS), *([step] for step in truth), [pack]]
-        cfg.tta_pipeline = [
-            *(step for step in steps if step not in truth),
-            ConfigDict(type='TestTimeAug', transforms=branches),
-        ]
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-    dataset.pipeline = cfg.tta_pipeline
 
 
 def check_out(out: str, scope: str) -> None:
@@ -195,8 +160,12 @@ def main() -> None:
     if args.show or args.show_dir:
         set_visualization(cfg, args, scope)
     if args.tta:
-        set_tta(cfg, scope)
+        set_tta(cfg)
+    if args.half and scope == 'mmpretrain':
+        raise ValueError(f'--half: the config is one of {scope}, expected one of mmdet or mmseg')
     runner = build_runner(cfg)
+    if args.half:
+        use_half(runner.model)
     if args.out is None or scope == 'mmseg':
         runner.test()
         return

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
+
+from smallobj_mm.utils.half import use_half
+from smallobj_mm.utils.tta import tta_settings
 
 from .assembly import DetectionAssembler, SegmentationAssembler
 from .loading import TASKS, build_network, class_names, find_weights, read_config
-from .preparing import ImagePreparer
+from .predicting import Predictor, input_shapes
+from .preparing import ImagePreparer, find_pipeline
 from .sources import Inputs, Source, list_sources
 from .tiling import TileGrid, check_tiling
 
@@ -74,6 +76,10 @@ class SmallObjectInferencer:
         weights: Checkpoint (.pth) or .safetensors, read as plain tensors. None takes the weights
             that come with the package for the config.
         device: Where the network runs.
+        tta: Test-time augmentation: ``tta_model`` and ``tta_pipeline`` of the config; where it
+            has none, images are also seen flipped, see :func:`~smallobj_mm.utils.tta.tta_settings`.
+        half: Half precision: float16 on CUDA, bfloat16 on the CPU, see
+            :func:`~smallobj_mm.utils.half.use_half`.
 
     Attributes:
         task: 'detection' or 'segmentation'.
@@ -95,13 +101,21 @@ class SmallObjectInferencer:
         config: str | Path | Config,
         weights: str | Path | None = None,
         device: str | torch.device = 'cpu',
+        tta: bool = False,
+        half: bool = False,
     ) -> None:
         cfg, self.name, self.config_path = read_config(config)
         self.weights_path = find_weights(weights, self.name)
         self.cfg = cfg
         self.task = TASKS[cfg.default_scope]
-        self._preparer = ImagePreparer(cfg, self.name)
+        tta_model, steps = None, find_pipeline(cfg, self.name)
+        if tta:
+            tta_model, steps = tta_settings(cfg, steps)
+        self._preparer = ImagePreparer(cfg, self.name, steps)
         self.model, meta = build_network(cfg, self.weights_path, device)
+        if half:
+            use_half(self.model)
+        self._predictor = Predictor(self.model, cfg, tta_model)
         self.classes = class_names(cfg, self.model, meta)
 
     @property
@@ -187,7 +201,7 @@ class SmallObjectInferencer:
             waiting.append(running)
             for index in range(running.open):
                 item = self._prepare(running, index)
-                other_size = batch and item['inputs'].shape != batch[0][2]['inputs'].shape
+                other_size = batch and input_shapes(item) != input_shapes(batch[0][2])
                 if other_size or len(batch) == batch_size:
                     self._predict(batch)
                     batch = []
@@ -234,13 +248,9 @@ class SmallObjectInferencer:
         part = running.inference.image[top:bottom, left:right]
         return self._preparer.prepare(part, running.inference.source.path)
 
-    @torch.no_grad()
     def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
         """Give tiles of one size to the network, and the results to their images."""
-        with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
-            data = self.model.data_preprocessor(pseudo_collate([item for *_, item in batch]), False)
-            inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
-            samples = self.model(inputs, data['data_samples'], mode='predict')
+        samples = self._predictor([item for *_, item in batch])
         for (running, index, _), sample in zip(batch, samples):
             running.assembler.add(index, sample)
             running.open -= 1

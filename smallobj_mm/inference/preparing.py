@@ -32,18 +32,15 @@ class ImagePreparer:
     Args:
         cfg: Config with a ``test_dataloader`` or a ``test_pipeline``.
         name: What the config is called, for messages.
+        steps: Another pipeline than the config's.
 
     Raises:
         ValueError: The config has no test pipeline, or one that starts otherwise than with
             loading an image.
     """
 
-    def __init__(self, cfg: Config, name: str) -> None:
-        steps = dataset_config(cfg).get('pipeline') or cfg.get('test_pipeline')
-        if not steps:
-            raise ValueError(
-                f'{name}: no test pipeline, expected test_dataloader.dataset.pipeline in the config'
-            )
+    def __init__(self, cfg: Config, name: str, steps: list[dict] | None = None) -> None:
+        steps = steps or find_pipeline(cfg, name)
         kinds = [_kind(step) for step in steps]
         if kinds[0] not in _LOADERS:
             raise ValueError(
@@ -53,7 +50,7 @@ class ImagePreparer:
         options = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args')
         self._load = LoadImageStrict(**{k: steps[0][k] for k in options if k in steps[0]})
         self._scope = cfg.default_scope
-        rest = [step for step, kind in zip(steps[1:], kinds[1:]) if kind not in _TRUTH]
+        rest = _without_truth(steps[1:])
         with DefaultScope.overwrite_default_scope(self._scope):
             self._steps = Compose(rest)
 
@@ -91,6 +88,8 @@ class ImagePreparer:
     def prepare(self, image: np.ndarray, path: str) -> dict:
         """The ``inputs`` and ``data_samples`` of an image or of a tile.
 
+        Each is a list with one for every view if the pipeline ends with ``TestTimeAug``.
+
         Args:
             image: Array (h, w, C) or (h, w).
             path: Of the image, for the sample's metainfo.
@@ -103,6 +102,32 @@ class ImagePreparer:
         )  # fmt: skip
         with DefaultScope.overwrite_default_scope(self._scope):
             return self._steps(results)
+
+
+def find_pipeline(cfg: Config, name: str) -> list[dict]:
+    """The test pipeline of a config.
+
+    Raises:
+        ValueError: There is none.
+    """
+    steps = dataset_config(cfg).get('pipeline') or cfg.get('test_pipeline')
+    if not steps:
+        raise ValueError(
+            f'{name}: no test pipeline, expected test_dataloader.dataset.pipeline in the config'
+        )
+    return steps
+
+
+def _without_truth(steps: list[dict]) -> list[dict]:
+    """Steps of a pipeline, and of the branches of its views, that do not ask for the truth."""
+    kept = []
+    for step in steps:
+        if _kind(step) == 'TestTimeAug':
+            branches = map(_without_truth, step['transforms'])
+            step = dict(step, transforms=[branch for branch in branches if branch])
+        if _kind(step) not in _TRUTH:
+            kept.append(step)
+    return kept
 
 
 def _kind(step: dict) -> str:

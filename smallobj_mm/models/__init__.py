@@ -3,7 +3,7 @@
 
 from smallobj_mm.utils.frameworks import has_framework
 
-from . import data_preprocessors, initializers  # noqa: F401
+from . import data_preprocessors, initializers, tta  # noqa: F401
 
 if has_framework('mmcv'):
     from . import backbones, decode_heads, losses, necks  # noqa: F401

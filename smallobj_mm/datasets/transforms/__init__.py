@@ -11,6 +11,7 @@ __all__ = []
 
 if find_spec('mmcv') is not None:
     from .crops import RandomEdgeCrop, TargetAwareCrop
+    from .flip_turn import FlipTurn
     from .label_decoupling import LabelDecoupling
     from .loading import LoadImageStrict
     from .mask_loading import LoadBinaryMask
@@ -18,6 +19,7 @@ if find_spec('mmcv') is not None:
     from .rotate import RandomRot90
 
     __all__ += [
+        'FlipTurn',
         'LabelDecoupling',
         'LoadBinaryMask',
         'LoadImageStrict',
