@@ -1,9 +1,10 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """How well anchors fit the boxes of a data set, and anchors that fit better.
 
-Sizes are compared by the larger ratio of their sides, r = max(w/a, a/w, h/b, b/h): an anchor (a, b)
-can be assigned to a box (w, h) if r is below a limit. In logarithms that is the maximum distance,
-max(|log w - log a|, |log h - log b|) < log(limit), which is what the functions below compute with.
+Sizes are compared by the larger ratio of their sides, ``r = max(w/a, a/w, h/b, b/h)``: an anchor
+(a, b) can be assigned to a box (w, h) if r is below a limit. In logarithms that is the maximum
+distance, ``max(|log w - log a|, |log h - log b|) < log(limit)``, which is what the functions below
+compute with.
 """
 
 from __future__ import annotations
