@@ -91,17 +91,18 @@ class SegmentationAssembler:
         """The ``SegDataSample`` of the image.
 
         ``seg_logits`` (1, H, W) is the probability of the foreground, ``pred_sem_seg`` (1, H, W)
-        the mask, ``pred_instances`` its components.
+        uint8 the mask, ``pred_instances`` its components.
         """
         from mmseg.structures import SegDataSample
 
-        probability = np.clip(self._probability, 0, 1)
-        mask = probability > np.float32(self.threshold)
+        # In place and with one byte a pixel: these are as large as the image.
+        probability = np.clip(self._probability, 0, 1, out=self._probability)
+        mask = (probability > np.float32(self.threshold)).view(np.uint8)
         sample = SegDataSample()
         sample.set_data(
             dict(
                 seg_logits=PixelData(data=torch.from_numpy(probability)[None]),
-                pred_sem_seg=PixelData(data=torch.from_numpy(mask.astype(np.int64))[None]),
+                pred_sem_seg=PixelData(data=torch.from_numpy(mask)[None]),
                 pred_instances=as_instances(mask_targets(mask, probability)),
             )
         )

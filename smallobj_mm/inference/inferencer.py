@@ -85,6 +85,8 @@ class SmallObjectInferencer:
         task: 'detection' or 'segmentation'.
         classes: Names of the classes by label; of segmentation the background's is the first.
         name: What the config is called.
+        model: The network, folded for inference.
+        preparer: What makes its input from images.
 
     Raises:
         FileNotFoundError: There is no such config or no weights.
@@ -111,7 +113,7 @@ class SmallObjectInferencer:
         tta_model, steps = None, find_pipeline(cfg, self.name)
         if tta:
             tta_model, steps = tta_settings(cfg, steps)
-        self._preparer = ImagePreparer(cfg, self.name, steps)
+        self.preparer = ImagePreparer(cfg, self.name, steps)
         self.model, meta = build_network(cfg, self.weights_path, device)
         if half:
             use_half(self.model)
@@ -227,11 +229,11 @@ class SmallObjectInferencer:
         """Read an image and lay tiles over it."""
         try:
             if source.array is not None:
-                image = self._preparer.adopt(source.array, source.path)
+                image = self.preparer.adopt(source.array, source.path)
             elif source.read is not None:
-                image = self._preparer.adopt(source.read(), source.path)
+                image = self.preparer.adopt(source.read(), source.path)
             else:
-                image = self._preparer.read(source.path)
+                image = self.preparer.read(source.path)
         except _UNREADABLE as error:
             return _Running(Inference(source, error=error), None)
         grid = TileGrid(*image.shape[:2], tile, overlap)
@@ -244,9 +246,9 @@ class SmallObjectInferencer:
 
     def _prepare(self, running: _Running, index: int) -> dict:
         """A tile as the network is given it."""
-        left, top, right, bottom = running.assembler.grid.tiles[index]
-        part = running.inference.image[top:bottom, left:right]
-        return self._preparer.prepare(part, running.inference.source.path)
+        inference = running.inference
+        tile = running.assembler.grid.tiles[index]
+        return self.preparer.prepare(tile.cut(inference.image), inference.source.path)
 
     def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
         """Give tiles of one size to the network, and the results to their images."""

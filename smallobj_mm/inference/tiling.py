@@ -17,6 +17,10 @@ class Tile(NamedTuple):
     right: int
     bottom: int
 
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The part of an image (H, W, ...), without a copy."""
+        return image[self.top : self.bottom, self.left : self.right]
+
 
 class TileGrid:
     """Tiles that cover an image, all of one size, spread evenly.

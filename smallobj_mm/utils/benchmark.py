@@ -84,12 +84,13 @@ def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') 
         call()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    before = _largest_resident()
+    before = largest_resident()
     call()
-    return _largest_resident() - before
+    return largest_resident() - before
 
 
-def _largest_resident() -> int:
+def largest_resident() -> int:
+    """Bytes of memory that this process held at most so far."""
     import resource  # there is none on Windows
 
     unit = 1 if sys.platform == 'darwin' else 1024

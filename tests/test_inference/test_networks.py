@@ -46,7 +46,7 @@ def test_deployed_as_built(repo_root, toys, tmp_path, name):
     folded = sum(isinstance(m, torch.nn.BatchNorm2d) for m in inferencer.model.modules())
     assert folded < sum(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
     (sample,) = inferencer(tmp_path / 'image.png')
-    item = inferencer._preparer.prepare(image, 'image.png')
+    item = inferencer.preparer.prepare(image, 'image.png')
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         data = model.data_preprocessor(pseudo_collate([item]), False)
         (expected,) = model(data['inputs'], data['data_samples'], mode='predict')

@@ -1,0 +1,225 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What an image in tiles costs on top of its tiles: time, and memory by size of the image.
+
+The inferencer on a whole image is compared with the sum of the times of its network on the same
+tiles, prepared before, in turns. What the inferencer adds in time is also read off a clock inside
+of its calls, which neighbours on the machine disturb least. Peak memory is that of fresh processes.
+"""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import MODELS, DefaultScope
+
+from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
+from smallobj_mm.inference import SmallObjectInferencer
+from smallobj_mm.inference.loading import read_config
+from smallobj_mm.inference.tiling import TileGrid, check_tiling
+from smallobj_mm.utils.benchmark import largest_resident
+from smallobj_mm.utils.cli import errors_in_one_line
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='path or name of a config')
+    parser.add_argument('--weights', help='checkpoint; without, the weights are random')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=[4000, 3000], metavar=('WIDTH', 'HEIGHT'),
+        help='of the image in px (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument('--tile', type=int, default=640, help='px (default: %(default)s)')
+    parser.add_argument('--overlap', type=float, default=0.2, help='default: %(default)s')
+    parser.add_argument('--batch-size', type=int, default=1, help='tiles at once')
+    parser.add_argument('--rounds', type=int, default=3, help='turns that are timed')
+    parser.add_argument('--threads', type=int, default=2, help='threads on the CPU')
+    parser.add_argument('--no-memory', action='store_true', help='leave the memory out')
+    # What a fresh process is asked: it prints the memory that the size takes.
+    parser.add_argument('--memory-only', action='store_true', help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    numbers = (*args.size, args.tile, args.batch_size, args.rounds, args.threads)
+    if min(numbers) < 1:
+        parser.error('--size, --tile, --batch-size, --rounds and --threads are at least 1')
+    return args
+
+
+def build(args: argparse.Namespace) -> SmallObjectInferencer:
+    """The inferencer of a config, with random weights if there are none."""
+    if args.weights:
+        return SmallObjectInferencer(args.config, args.weights)
+    cfg = read_config(args.config)[0]
+    disable_sync_bn_on_cpu(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        state = MODELS.build(cfg.model).state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'random.pth'
+        torch.save(dict(state_dict=state), path)
+        del state
+        return SmallObjectInferencer(args.config, path)
+
+
+def scene(width: int, height: int) -> np.ndarray:
+    """A noisy image (H, W, 3) uint8 with bright dots."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(30, 70, (height, width, 1), dtype=np.uint8).repeat(3, axis=2)
+    number = max(width * height // 20000, 1)
+    rows, columns = rng.integers(0, height, number), rng.integers(0, width, number)
+    for offset in range(9):
+        image[(rows + offset // 3) % height, (columns + offset % 3) % width] = 220
+    return image
+
+
+class Clock:
+    """A call that adds up its time.
+
+    Args:
+        call: What is called.
+    """
+
+    def __init__(self, call: Callable) -> None:
+        self.call = call
+        self.seconds = 0.0
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Call it."""
+        start = time.perf_counter()
+        result = self.call(*args, **kwargs)
+        self.seconds += time.perf_counter() - start
+        return result
+
+
+def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
+    """Seconds of the tiles and of the image, in turns."""
+    image = scene(*args.size)
+    grid = TileGrid(*image.shape[:2], args.tile, args.overlap)
+    model = inferencer.model
+    scope = inferencer.cfg.default_scope
+
+    def tiles() -> float:
+        """The network alone on each batch of tiles; prepared outside of the clock."""
+        seconds = 0.0
+        for start in range(0, len(grid), args.batch_size):
+            items = [
+                inferencer.preparer.prepare(tile.cut(image), 'scene')
+                for tile in grid.tiles[start : start + args.batch_size]
+            ]
+            with torch.no_grad(), DefaultScope.overwrite_default_scope(scope):
+                data = model.data_preprocessor(pseudo_collate(items), False)
+                inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
+                before = time.perf_counter()
+                model(inputs, data['data_samples'], mode='predict')
+                seconds += time.perf_counter() - before
+        return seconds
+
+    def whole() -> tuple[float, float]:
+        """The inferencer, and of it the network."""
+        clock = Clock(model.forward)
+        model.forward = clock
+        start = time.perf_counter()
+        inferencer(image, args.batch_size, args.tile, args.overlap)
+        seconds = time.perf_counter() - start
+        model.forward = clock.call
+        return seconds, clock.seconds
+
+    tiles()
+    turns = []
+    for turn in range(args.rounds):
+        if turn % 2:
+            image_time, inside = whole()
+            tile_time = tiles()
+        else:
+            tile_time = tiles()
+            image_time, inside = whole()
+        turns.append((tile_time, image_time, inside))
+    return dict(
+        tiles=len(grid),
+        tile_seconds=statistics.median(one[0] for one in turns),
+        image_seconds=statistics.median(one[1] for one in turns),
+        ratio=statistics.median(one[1] / one[0] for one in turns),
+        inside_ratio=statistics.median(one[1] / one[2] for one in turns),
+        added_ms_a_tile=statistics.median((one[1] - one[2]) / len(grid) * 1e3 for one in turns),
+    )
+
+
+def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
+    """Growth of this process's largest size, in bytes, from when the image is there."""
+    image = scene(*args.size)
+    before = largest_resident()
+    (sample,) = inferencer(image, args.batch_size, args.tile, args.overlap)
+    grown = largest_resident() - before
+    fields = [sample.get(name) for name in ('seg_logits', 'pred_sem_seg')]
+    result = sum(f.data.numel() * f.data.element_size() for f in fields if f is not None)
+    return dict(peak=grown, image=image.nbytes, result=result)
+
+
+def memory_of(args: argparse.Namespace, size: tuple[int, int]) -> dict:
+    """What :func:`measure_memory` gives in a fresh process."""
+    command = [
+        sys.executable, os.path.abspath(__file__), args.config, '--memory-only',
+        '--size', *map(str, size), '--tile', str(args.tile), '--overlap', str(args.overlap),
+        '--batch-size', str(args.batch_size), '--threads', str(args.threads),
+    ]  # fmt: skip
+    command += ['--weights', args.weights] if args.weights else []
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f'memory of {size[0]}x{size[1]}: {done.stderr.strip()[-300:]}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    args = parse_args(argv)
+    torch.set_num_threads(args.threads)
+    check_tiling(args.tile, args.overlap)
+    inferencer = build(args)
+    if args.memory_only:
+        print(json.dumps(measure_memory(inferencer, args)))
+        return
+    load = ', '.join(f'{value:.1f}' for value in os.getloadavg())
+    print(
+        f'{inferencer.name}: {args.size[0]}x{args.size[1]} px in tiles of {args.tile} px, overlap '
+        f'{args.overlap}, batch {args.batch_size}, {args.threads} threads; load of the machine '
+        f'{load} on {os.cpu_count()} cores'
+    )
+    found = measure_time(inferencer, args)
+    print(
+        f'{found["tiles"]} tiles alone {found["tile_seconds"]:.2f} s, image '
+        f'{found["image_seconds"]:.2f} s\n'
+        f'image / sum of the tiles: {found["ratio"]:.3f} (median of {args.rounds} turns)\n'
+        f'image / its own calls of the network: {found["inside_ratio"]:.3f}, '
+        f'{found["added_ms_a_tile"]:.1f} ms a tile besides the network'
+    )
+    if args.no_memory:
+        return
+    del inferencer
+    print(f'{"image":>12}{"peak MiB":>11}{"image MiB":>12}{"result MiB":>12}{"rest MiB":>11}')
+    half = (args.size[0] // 2, args.size[1] // 2)
+    for size in ((args.tile, args.tile), half, tuple(args.size)):
+        memory = {key: value / 2**20 for key, value in memory_of(args, size).items()}
+        rest = memory['peak'] - memory['result']
+        print(
+            f'{size[0]:>7}x{size[1]:<4}{memory["peak"]:>11.0f}{memory["image"]:>12.0f}'
+            f'{memory["result"]:>12.0f}{rest:>11.0f}'
+        )
+    print('peak: on top of network and image, the result (maps of segmentation) included')
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()
