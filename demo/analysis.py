@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Analysis:
         classes: Names by label.
         probability: Array (H, W) float32 of segmentation, else None.
         boxes: All boxes of a detector from :data:`LEAST` on, best first; None of segmentation.
+        seconds: How long the network took, with reading the file.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Analysis:
     classes: tuple[str, ...]
     probability: np.ndarray | None = None
     boxes: Targets | None = None
+    seconds: float = 0.0
 
     @property
     def segmentation(self) -> bool:
@@ -131,7 +134,7 @@ def analyse(
         ValueError: The file is no image, or too small or too large; one sentence that calls it by
             its name alone.
     """
-    name = Path(path).name
+    name, start = Path(path).name, time.monotonic()
     check_size(path, name)
     sources = list_sources(path)
     if len(sources) > 1 or sources[0].read is not None:
@@ -151,10 +154,15 @@ def analyse(
     image = np.clip(inference.image, 0, 255).astype(np.uint8)
     image = image.reshape(*image.shape[:2], -1)
     image = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-    common = dict(name=name, model=model, image=image, classes=tuple(inferencer.classes))
-    if segmentation:
-        return Analysis(**common, probability=foreground_probability(inference.sample, name))
-    return Analysis(**common, boxes=find_targets(inference.sample))
+    return Analysis(
+        name,
+        model,
+        image,
+        tuple(inferencer.classes),
+        probability=foreground_probability(inference.sample, name) if segmentation else None,
+        boxes=None if segmentation else find_targets(inference.sample),
+        seconds=time.monotonic() - start,
+    )
 
 
 def find(analysis: Analysis, threshold: float) -> Found:

@@ -23,7 +23,7 @@ MOST_ENLARGED = 24
 #: Side of an enlarged target in px, and the sides in px of what is cut out around it.
 CELL, WINDOWS = 256, (32, 64, 128, 256)
 #: Least side of what is cut out, as a multiple of the target's longer side.
-SURROUNDINGS = 2.0
+SURROUNDINGS = 1.6
 #: Grey levels between the darkest and the brightest pixel that are stretched at most.
 LEAST_CONTRAST = 13.0
 #: Least side in px of a frame in the picture.
@@ -112,7 +112,7 @@ def _framed(
 def _number(canvas: np.ndarray, bboxes: np.ndarray) -> None:
     """Write numbers from 1 on beside boxes (n, 4) of the canvas, in place."""
     height, width = canvas.shape[:2]
-    scale = max(max(height, width) / ENLARGED, 0.6) * 0.55
+    scale = max(max(height, width) / ENLARGED, 0.6) * 0.65
     for number, (x1, y1, x2, _) in enumerate(bboxes.tolist(), 1):
         text = str(number)
         wide, high = cv2.getTextSize(text, _FONT, scale, 1)[0]
