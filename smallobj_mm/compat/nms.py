@@ -149,12 +149,12 @@ def softnms(
     if boxes.numel() == 0:
         return torch.empty(0, dtype=torch.long)
     f32 = np.float32
-    offset, iou_threshold, sigma, min_score = map(f32, (offset, iou_threshold, sigma, min_score))
+    extra, threshold, spread, least = map(f32, (offset, iou_threshold, sigma, min_score))
     # One row a quantity: x1, y1, x2, y2, score, area.
     table = np.empty((6, boxes.shape[0]), dtype=f32)
     table[:4] = boxes.detach().float().cpu().numpy().T
     table[4] = scores.detach().float().cpu().numpy()
-    table[5] = (table[2] - table[0] + offset) * (table[3] - table[1] + offset)
+    table[5] = (table[2] - table[0] + extra) * (table[3] - table[1] + extra)
     inds = np.arange(boxes.shape[0])
     step, count = 0, boxes.shape[0]
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -165,17 +165,17 @@ def softnms(
             x1, y1, x2, y2, _, area = table[:, step]
             step += 1
             left = table[:, step:count]
-            width = np.maximum(np.minimum(x2, left[2]) - np.maximum(x1, left[0]) + offset, f32(0))
-            height = np.maximum(np.minimum(y2, left[3]) - np.maximum(y1, left[1]) + offset, f32(0))
+            width = np.maximum(np.minimum(x2, left[2]) - np.maximum(x1, left[0]) + extra, f32(0))
+            height = np.maximum(np.minimum(y2, left[3]) - np.maximum(y1, left[1]) + extra, f32(0))
             inter = width * height
             overlap = inter / (area + left[5] - inter)
             if method == 2:
                 # Exponential in double, rounded once: within one rounding of C's expf.
-                left[4] *= np.exp((-(overlap * overlap) / sigma).astype(np.float64)).astype(f32)
+                left[4] *= np.exp((-(overlap * overlap) / spread).astype(np.float64)).astype(f32)
             else:
                 lowered = f32(0) if method == 0 else f32(1) - overlap
-                left[4] *= np.where(overlap >= iou_threshold, lowered, f32(1))
-            dropped = left[4] < min_score
+                left[4] *= np.where(overlap >= threshold, lowered, f32(1))
+            dropped = left[4] < least
             if dropped.any():
                 end = step + int((~dropped).sum())
                 survivors = np.flatnonzero(~dropped) + step

@@ -6,6 +6,7 @@ import os.path as osp
 from collections.abc import Mapping
 from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
+import numpy as np
 from mmdet.datasets import BaseDetDataset
 
 from .boxes import BoxReport
@@ -66,6 +67,8 @@ class SmallObjectDetDataset(BaseDetDataset):
     TITLE = 'data set'
     SOURCE = 'its publisher'
     LAYOUTS = ''
+
+    ann_file: Union[str, List[str]]
 
     def __init__(
         self,
@@ -183,7 +186,7 @@ class SmallObjectDetDataset(BaseDetDataset):
             entry = self._resolve(obj, label_of, record.source, number, report)
             if entry is not None:
                 resolved.append((obj, *entry))
-        raw_boxes = [obj.box for obj, *_ in resolved]
+        raw_boxes = np.array([obj.box for obj, *_ in resolved], dtype=np.float64)
         boxes, usable = report.check(raw_boxes, width, height, record.source)
         instances = []
         for (_, label, ignored, any_class), box, keep in zip(resolved, boxes.tolist(), usable):

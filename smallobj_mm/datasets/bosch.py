@@ -4,7 +4,7 @@
 import os
 import os.path as osp
 from collections import defaultdict
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from smallobj_mm.registry import DATASETS
 
@@ -48,13 +48,14 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
         self,
         ann_file: Union[str, Sequence[str]],
         img_size: Tuple[int, int] = (1280, 720),
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if not ann_file:
             raise ValueError(
                 f"{type(self).__name__}: ann_file is empty, expected label files as 'train.yaml'"
             )
-        self.img_size = tuple(img_size)
+        width, height = img_size
+        self.img_size = (width, height)
         self._by_name: Optional[Dict[str, List[str]]] = None
         super().__init__(ann_file=ann_file, **kwargs)
 

@@ -24,7 +24,8 @@ def dataset_to_coco(dataset: BaseDetDataset) -> dict:
     """
     root = osp.abspath(dataset.data_root or '.')
     classes = dataset.metainfo['classes']
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         path = osp.abspath(info['img_path'])

@@ -139,7 +139,7 @@ class DirectoryIndex:
 
 def list_images(folder: str) -> List[str]:
     """Paths of all images below ``folder``, sorted, subfolders included."""
-    found = []
+    found: List[str] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
         found.extend(

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """HIT-UAV: thermal images from a drone, with regions to ignore."""
 
-from typing import Sequence, Union
+from typing import Any, Sequence, Union
 
 from smallobj_mm.registry import DATASETS
 
@@ -40,7 +40,7 @@ class HITUAVDataset(SmallObjectVOCDataset):
     )
 
     def __init__(
-        self, ann_file: Union[str, Sequence[str]], difficult: str = 'keep', **kwargs
+        self, ann_file: Union[str, Sequence[str]], difficult: str = 'keep', **kwargs: Any
     ) -> None:
         super().__init__(ann_file=ann_file, difficult=difficult, **kwargs)
 

@@ -98,7 +98,7 @@ class ImageTreeDataset(BaseDataset):
             )
         folders = self._class_folders(root)
         if self.image_list is not None:
-            paths = self._listed(root)
+            paths = self._listed(root, self.image_list)
         elif folders is None:
             paths = list_images(root)
         else:
@@ -108,7 +108,7 @@ class ImageTreeDataset(BaseDataset):
                 f'{root}: no images found, expected files of the common endings (.jpg, .png, ...) '
                 'in it or below; check data_root and image_folder'
             )
-        if not self.with_label:
+        if not self.with_label or folders is None:
             return [dict(img_path=path) for path in paths]
         return self._labelled(root, paths, folders)
 
@@ -134,8 +134,8 @@ class ImageTreeDataset(BaseDataset):
             )
         return names
 
-    def _listed(self, root: str) -> list[str]:
-        path = osp.join(self.data_root, self.image_list)
+    def _listed(self, root: str, image_list: str) -> list[str]:
+        path = osp.join(self.data_root, image_list)
         index = DirectoryIndex()
         paths = []
         for name in read_id_list(path):

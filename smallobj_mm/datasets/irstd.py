@@ -32,8 +32,8 @@ def _about(data_root: str) -> Tuple[str, str]:
     for start, known in _KNOWN_SETS.items():
         if name.startswith(start):
             return known
-    known = ', '.join(f'{title} from {source}' for title, source in _KNOWN_SETS.values())
-    return 'infrared small targets', f'its publisher ({known})'
+    origins = ', '.join(f'{title} from {source}' for title, source in _KNOWN_SETS.values())
+    return 'infrared small targets', f'its publisher ({origins})'
 
 
 @DATASETS.register_module()

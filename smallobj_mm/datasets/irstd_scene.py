@@ -147,8 +147,9 @@ def _draw_streaks(
         length = rng.uniform(14, 40) if horizontal else rng.uniform(20, 0.8 * size)
         end = start + length * np.array([np.cos(angle), np.sin(angle)])
         layer = np.zeros_like(canvas)
-        ends = [tuple(int(v) for v in point) for point in (start, end)]
-        cv2.line(layer, *ends, float(rng.uniform(25, 70)), int(rng.integers(1, 3)), cv2.LINE_AA)
+        first, last = ([int(v) for v in point] for point in (start, end))
+        tone, width = float(rng.uniform(25, 70)), int(rng.integers(1, 3))
+        cv2.line(layer, first, last, tone, width, cv2.LINE_AA)
         canvas += cv2.GaussianBlur(layer, (0, 0), 0.8)
 
 

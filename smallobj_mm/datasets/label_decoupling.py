@@ -104,9 +104,9 @@ def resolve_options(
     if mode not in DECOUPLING_PRESETS:
         raise ValueError(f'mode is {mode!r}, expected one of {tuple(DECOUPLING_PRESETS)}')
     presets = DECOUPLING_PRESETS[mode]
-    return tuple(
-        bool(preset if given is None else given)
-        for given, preset in zip((blur, per_target), presets)
+    return (
+        bool(presets[0] if blur is None else blur),
+        bool(presets[1] if per_target is None else per_target),
     )
 
 
@@ -136,12 +136,12 @@ def _interior(binary: np.ndarray, blur: bool, per_target: bool) -> np.ndarray:
     root = np.sqrt(cv2.distanceTransform(support, cv2.DIST_L2, cv2.DIST_MASK_5))
     if per_target:
         _, labels = cv2.connectedComponents((support > 0).view(np.uint8), connectivity=8)
-        labels, positions = labels.ravel(), np.flatnonzero(support)
-        labels = labels[positions]
-        peaks = np.zeros(labels.max() + 1, dtype=np.float32)
-        np.maximum.at(peaks, labels, root.ravel()[positions])
+        positions = np.flatnonzero(support)
+        target = labels.ravel()[positions].astype(np.int64)
+        peaks = np.zeros(target.max() + 1, dtype=np.float32)
+        np.maximum.at(peaks, target, root.ravel()[positions])
         interior = np.zeros(binary.shape, dtype=np.float32)
-        interior.ravel()[positions] = root.ravel()[positions] / peaks[labels]
+        interior.ravel()[positions] = root.ravel()[positions] / peaks[target]
     else:
         interior = root / root.max()
     if blur:

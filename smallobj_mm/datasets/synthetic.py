@@ -2,7 +2,7 @@
 """The synthetic small-object set, made at its first use."""
 
 from collections.abc import Mapping
-from typing import Iterable, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, Optional, Sequence, Union
 
 from smallobj_mm.registry import DATASETS
 
@@ -58,7 +58,7 @@ class SyntheticSmallObjectDataset(SmallObjectVOCDataset):
         val_fraction: float = 0.2,
         object_size: Optional[Sequence[float]] = None,
         max_objects: int = 8,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if not data_root:
             raise ValueError(
@@ -66,7 +66,7 @@ class SyntheticSmallObjectDataset(SmallObjectVOCDataset):
             )
         if metainfo is None and style in STYLES and style != 'shapes':
             metainfo = dict(classes=STYLES[style])
-        self.parameters = dict(
+        self.parameters: Dict[str, Any] = dict(
             num_images=num_images,
             image_size=image_size,
             seed=seed,

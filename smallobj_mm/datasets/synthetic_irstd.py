@@ -2,7 +2,7 @@
 """The synthetic infrared set, made at its first use."""
 
 from collections.abc import Mapping
-from typing import Callable, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from smallobj_mm.registry import DATASETS
 
@@ -63,7 +63,7 @@ class SyntheticIRSTDDataset(IRSTDDataset):
             raise ValueError(
                 f'{type(self).__name__}: data_root is empty, expected the folder to make it in'
             )
-        self.parameters = dict(
+        self.parameters: Dict[str, Any] = dict(
             num_images=num_images,
             image_size=image_size,
             seed=seed,

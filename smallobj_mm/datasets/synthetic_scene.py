@@ -83,24 +83,24 @@ def render_scene(
 def _clutter(rng: np.random.Generator, size: int, colour: bool) -> np.ndarray:
     """Textured background with streaks and soft blobs, float32 of shape (S, S, 3)."""
     channels = 3 if colour else 1
-    canvas = np.zeros((size, size, channels), dtype=np.float32)
+    canvas: np.ndarray = np.zeros((size, size, channels), dtype=np.float32)
     for cells, amplitude in ((3, 30.0), (7, 20.0), (17, 13.0), (41, 8.0), (97, 6.0)):
         grey = rng.normal(0, 1, (cells, cells, 1))
         tint = rng.normal(0, 0.35, (cells, cells, channels)) if colour else 0.0
         grid = ((grey + tint) * amplitude).astype(np.float32)
-        layer = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+        layer: np.ndarray = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
         canvas += layer.reshape(size, size, channels)
     canvas = np.ascontiguousarray(canvas.repeat(3 // channels, axis=2))
     canvas += rng.uniform(80, 130) if colour else rng.uniform(50, 90)
-    overlay = canvas.copy()
+    overlay: np.ndarray = canvas.copy()
     for _ in range(int(rng.integers(4, 12))):
-        ends = [tuple(int(v) for v in rng.integers(0, size, 2)) for _ in range(2)]
+        start, end = ([int(v) for v in rng.integers(0, size, 2)] for _ in range(2))
         tone = rng.uniform(40, 190, 3) if colour else np.full(3, rng.uniform(30, 130))
         if rng.random() < 0.6:
-            cv2.line(overlay, *ends, tone.tolist(), int(rng.integers(1, 5)), cv2.LINE_AA)
+            cv2.line(overlay, start, end, tone.tolist(), int(rng.integers(1, 5)), cv2.LINE_AA)
         else:
-            axes = tuple(int(v) for v in rng.integers(size // 12, size // 4, 2))
-            cv2.ellipse(overlay, ends[0], axes, rng.uniform(0, 180), 0, 360, tone.tolist(), -1)
+            axes = [int(v) for v in rng.integers(size // 12, size // 4, 2)]
+            cv2.ellipse(overlay, start, axes, rng.uniform(0, 180), 0, 360, tone.tolist(), -1)
     overlay = cv2.GaussianBlur(overlay, (0, 0), float(rng.uniform(0.8, 2.5)))
     return canvas + (overlay - canvas) * np.float32(rng.uniform(0.25, 0.5))
 

@@ -2,7 +2,7 @@
 """Pascal VOC and anything annotated in its format."""
 
 import os.path as osp
-from typing import Iterable, Sequence, Set, Tuple, Union
+from typing import Any, Iterable, Sequence, Set, Tuple, Union
 
 from mmdet.datasets import VOCDataset
 
@@ -53,7 +53,7 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         difficult: str = 'ignore',
         img_subdir: str = 'JPEGImages',
         ann_subdir: str = 'Annotations',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if difficult not in ('keep', 'ignore'):
             raise ValueError(f"difficult is {difficult!r}, expected 'keep' or 'ignore'")

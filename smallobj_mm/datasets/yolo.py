@@ -3,7 +3,7 @@
 
 import os.path as osp
 from collections.abc import Mapping
-from typing import Iterable, List, Optional
+from typing import Any, Iterable, List, Optional, Sequence
 
 from smallobj_mm.registry import DATASETS
 
@@ -52,7 +52,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         ann_file: str = '',
         metainfo: Optional[Mapping] = None,
         data_root: str = '',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.split = split
         self.data_yaml: Optional[DataYaml] = None
@@ -90,35 +90,33 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         return images
 
     def _yaml_images(self) -> List[str]:
-        path = self.ann_files[0]
-        if self.data_yaml is None:
+        path, data_yaml = self.ann_files[0], self.data_yaml
+        if data_yaml is None:
             raise self.missing(path)
-        if self.split not in self.data_yaml.splits:
-            raise ValueError(
-                f'{path}: no split {self.split!r}, found {sorted(self.data_yaml.splits)}'
-            )
+        if self.split not in data_yaml.splits:
+            raise ValueError(f'{path}: no split {self.split!r}, found {sorted(data_yaml.splits)}')
+        bases = [*data_yaml.roots, self.data_root or '.']
         images: List[str] = []
-        for entry in self.data_yaml.splits[self.split]:
-            found = self._locate(entry)
+        for entry in data_yaml.splits[self.split]:
+            found = self._locate(entry, bases)
             if found is None:
-                raise self.missing(osp.join(self.data_yaml.roots[0], entry))
-            images.extend(self._folder_images(found) if osp.isdir(found) else self._list(found))
+                raise self.missing(osp.join(data_yaml.roots[0], entry))
+            is_folder = osp.isdir(found)
+            images.extend(self._folder_images(found) if is_folder else self._list(found, bases))
         return images
 
-    def _bases(self) -> List[str]:
-        return [*self.data_yaml.roots, self.data_root or '.']
-
-    def _locate(self, entry: str) -> Optional[str]:
+    @staticmethod
+    def _locate(entry: str, bases: Sequence[str]) -> Optional[str]:
         """Folder or list of a split, also where exports write '../' too much."""
         plain = entry
         while plain.startswith('../'):
             plain = plain[3:]
-        candidates = [osp.join(base, name) for name in (entry, plain) for base in self._bases()]
+        candidates = [osp.join(base, name) for name in (entry, plain) for base in bases]
         return next((osp.normpath(path) for path in candidates if osp.exists(path)), None)
 
-    def _list(self, list_file: str) -> List[str]:
+    def _list(self, list_file: str, bases: Sequence[str]) -> List[str]:
         images = []
-        bases = [osp.dirname(list_file), *self._bases()]
+        bases = [osp.dirname(list_file), *bases]
         for entry in read_id_list(list_file):
             candidates = [osp.normpath(osp.join(base, entry)) for base in bases]
             found = next((path for path in candidates if self.files.has(path)), None)

@@ -16,6 +16,7 @@ from smallobj_mm.datasets.transforms.loading import truncation
 from smallobj_mm.utils.probability_maps import decode_probabilities
 
 from .irstd_counts import LEVELS, MATCH_DISTANCE, ImageCounts, count_image
+from .irstd_summary import sum_counts
 
 #: What some data sets append to the names of masks.
 MASK_SUFFIX = '_pixels0'
@@ -215,9 +216,10 @@ def count_maps(
 
 def look_like_labels(images: Sequence[ImageCounts]) -> bool:
     """Whether no probability is above 1/255 and some are not 0: maps coded 0/1, most likely."""
-    levels = np.sum([one.target_levels + one.other_levels for one in images], axis=0)
+    levels = sum_counts([one.target_levels for one in images])
+    levels = levels + sum_counts([one.other_levels for one in images])
     highest = int(np.flatnonzero(levels).max(initial=0))
-    return 0 < highest <= np.searchsorted(LEVELS, 2 / 256)
+    return 0 < highest <= int(np.searchsorted(LEVELS, 2 / 256))
 
 
 def _size(array: np.ndarray) -> str:

@@ -190,6 +190,26 @@ def authors_figures(images: Sequence[ImageCounts]) -> dict[str, float]:
     )
 
 
+def sum_counts(parts: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Sum over images of arrays that are only there if they were counted with ``curves=True``.
+
+    Args:
+        parts: Arrays of one shape.
+
+    Returns:
+        Their sum, int64.
+
+    Raises:
+        ValueError: If one is None.
+    """
+    counted = [part for part in parts if part is not None]
+    if len(counted) < len(parts):
+        raise ValueError(
+            f'{len(parts) - len(counted)} of {len(parts)} images are counted without curves=True'
+        )
+    return np.asarray(np.sum(counted, axis=0, dtype=np.int64))
+
+
 def curves(images: Sequence[ImageCounts]) -> dict[str, Any]:
     """ROC, precision-recall and Pd-Fa curves of the set.
 
@@ -202,8 +222,8 @@ def curves(images: Sequence[ImageCounts]) -> dict[str, Any]:
         threshold, recall, precision, where anything is predicted; ``Pd_Fa``: threshold, Pd, Fa.
         Thresholds rise. nan where there is nothing to divide by.
     """
-    target = np.sum([one.target_levels for one in images], axis=0, dtype=np.int64)
-    other = np.sum([one.other_levels for one in images], axis=0, dtype=np.int64)
+    target = sum_counts([one.target_levels for one in images])
+    other = sum_counts([one.other_levels for one in images])
     # Above level k: what is above exactly k + 1 levels or more.
     hits, false = (np.cumsum(part[::-1])[::-1][1:] for part in (target, other))
     positives, negatives = int(target.sum()), int(other.sum())
@@ -212,8 +232,8 @@ def curves(images: Sequence[ImageCounts]) -> dict[str, Any]:
     precision = _divide(hits, np.maximum(hits + false, 1))
     steps = -np.diff(np.append(tpr, 0.0))
     num_targets = sum(len(one.target_areas) for one in images)
-    detected = np.sum([one.sweep_detected for one in images], axis=0, dtype=np.int64)
-    false_pixels = np.sum([one.sweep_false_pixels for one in images], axis=0, dtype=np.int64)
+    detected = sum_counts([one.sweep_detected for one in images])
+    false_pixels = sum_counts([one.sweep_false_pixels for one in images])
     return dict(
         AUC=_area(fpr, tpr),
         AP=float((steps * precision).sum()),

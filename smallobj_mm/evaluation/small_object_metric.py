@@ -211,7 +211,9 @@ def _instances(
 ) -> dict[str, np.ndarray]:
     """Arrays of one kind of instances: bboxes (n, 4) float64, labels (n,) int64, scores (n,)."""
     instances = sample.get(field)
-    missing = [key for key in keys if instances is None or key not in instances]
+    if instances is None:
+        instances = {}
+    missing = [key for key in keys if key not in instances]
     if missing:
         advice = (
             'the model has to return predictions'

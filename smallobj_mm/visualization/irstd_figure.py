@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,8 +27,9 @@ _FOCUS = '#4fc3f7'
 _FAINT = 0.5
 
 
-def _rgb(bgr: tuple[int, int, int]) -> tuple[float, ...]:
-    return tuple(channel / 255 for channel in reversed(bgr))
+def _rgb(bgr: tuple[int, int, int]) -> tuple[float, float, float]:
+    blue, green, red = bgr
+    return red / 255, green / 255, blue / 255
 
 
 def draw_figure(
@@ -139,7 +141,7 @@ def _show(axes: Axes, values: np.ndarray) -> None:
 
 
 def _mark(axes: Axes, verdict: Verdict) -> None:
-    line = dict(fill=False, linewidth=1.1)
+    line: dict[str, Any] = dict(fill=False, linewidth=1.1)
     for x, y, radius in verdict.hits:
         axes.add_patch(Circle((x, y), radius + 2, edgecolor=_rgb(HIT), **line))
     for x, y, radius in verdict.misses:
@@ -159,7 +161,8 @@ def _inset(axes: Axes, values: np.ndarray, window: tuple[int, int, int], verdict
     length = INSET * min(height, width)
     x, y = _corner((left + side / 2, top + side / 2), length, (height, width), verdict)
     # Fractions of the panel, counted upwards.
-    inset = axes.inset_axes([x / width, 1 - (y + length) / height, length / width, length / height])
+    bounds = (x / width, 1 - (y + length) / height, length / width, length / height)
+    inset = axes.inset_axes(bounds)
     _show(inset, values)
     inset.set_xlim(left - 0.5, left + side - 0.5)
     inset.set_ylim(top + side - 0.5, top - 0.5)
@@ -205,7 +208,7 @@ def _stretch(axes: Axes, values: np.ndarray, window: tuple[int, int, int]) -> No
 
 
 def _contour(
-    axes: Axes, mask: np.ndarray, colour: tuple[float, ...], window: tuple[int, int, int]
+    axes: Axes, mask: np.ndarray, colour: tuple[float, float, float], window: tuple[int, int, int]
 ) -> None:
     """The outline of a mask along the edges of its pixels, inside the window."""
     left, top, side = window

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from smallobj_mm.evaluation.irstd_counts import IGNORED, find_components, match_components
+from smallobj_mm.evaluation.irstd_counts import (
+    IGNORED,
+    Components,
+    find_components,
+    match_components,
+)
 
 from .sample_drawing import legend_strip
 
@@ -53,7 +59,7 @@ def judge(predicted: np.ndarray, truth: np.ndarray, matching: str = 'first') -> 
     return Verdict(around[detected], around[~detected], false[np.argsort(-false[:, 2])])
 
 
-def _circles(components) -> np.ndarray:
+def _circles(components: Components) -> np.ndarray:
     rows, columns = np.nonzero(components.labels)
     index = components.labels[rows, columns] - 1
     offset = np.stack([columns, rows], axis=1) - components.centroids[index]
@@ -82,7 +88,7 @@ def draw_verdict(
     left = np.ascontiguousarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
     right = left.copy()
     _outline(right, (predicted != 0).astype(np.uint8), PREDICTED, zoom)
-    entries = [('prediction', PREDICTED)]
+    entries: list[tuple[str, Sequence[int]]] = [('prediction', PREDICTED)]
     if truth is not None:
         verdict = judge(predicted, truth)
         _outline(left, (truth == 1).astype(np.uint8), HIT, zoom)

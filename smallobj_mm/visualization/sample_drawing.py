@@ -78,7 +78,7 @@ def draw_sample(
     for box, label in zip(boxes, labels):
         _frame(canvas, box * zoom, colours[label])
     counts = np.bincount(labels, minlength=len(classes)) if len(labels) else [0] * len(classes)
-    entries = [
+    entries: list[tuple[str, Sequence[int]]] = [
         (f'{name} {count}', [int(c) for c in colour])
         for name, count, colour in zip(classes, counts, colours)
         if count
@@ -87,7 +87,7 @@ def draw_sample(
     return np.concatenate([canvas, legend_strip(entries, canvas.shape[1])], axis=0)
 
 
-def legend_strip(entries: list[tuple[str, Sequence[int]]], width: int) -> np.ndarray:
+def legend_strip(entries: Sequence[tuple[str, Sequence[int]]], width: int) -> np.ndarray:
     """Lines of coloured words on black, as many as it takes; (h, width, 3) uint8."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
     placed, line, x = [], 0, 4

@@ -8,6 +8,7 @@ side by side.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import smallobj_mm  # isort: skip  (compat before anything imports torchvision or mmcv)
@@ -24,7 +25,7 @@ from smallobj_mm.visualization import draw_label_maps, draw_sample
 WINDOW = f'browse_dataset {smallobj_mm.__version__}'
 
 
-def parse_args(argv=None):
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
@@ -49,7 +50,7 @@ def parse_args(argv=None):
     return args
 
 
-def packed(item, collate):
+def packed(item: dict, collate: dict | None) -> dict:
     """The sample as it is in a batch; where the loader resizes whole batches, one of its own.
 
     Args:
@@ -67,16 +68,16 @@ def packed(item, collate):
     return {name: value[0] for name, value in batch.items()}
 
 
-def picture(item, classes, zoom):
+def picture(item: dict, classes: Sequence[str], zoom: int) -> np.ndarray:
     """The picture of one packed sample, (h, w, 3) uint8 BGR."""
     sample = item['data_samples']
     img = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
     if 'gt_sem_seg' in sample:
-        maps = [
+        interior, boundary = (
             sample.get(name).data[0].numpy() if name in sample else None
-            for name in ('gt_sem_seg', 'gt_interior_map', 'gt_boundary_map')
-        ]
-        return draw_label_maps(img, *maps, zoom=zoom)
+            for name in ('gt_interior_map', 'gt_boundary_map')
+        )
+        return draw_label_maps(img, sample.gt_sem_seg.data[0].numpy(), interior, boundary, zoom)
     boxes = [
         np.asarray(getattr(part.bboxes, 'tensor', part.bboxes)).reshape(-1, 4)
         if 'bboxes' in part
@@ -87,7 +88,7 @@ def picture(item, classes, zoom):
     return draw_sample(img, boxes[0], labels, boxes[1], classes, zoom)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Draw the samples of a config's data set."""
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)

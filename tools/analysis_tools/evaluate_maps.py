@@ -18,7 +18,7 @@ from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json
 
 
-def parse_args(argv=None):
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
@@ -53,7 +53,7 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Evaluate two folders."""
     args = parse_args(argv)
     check_options('--threshold', args.threshold, args.matching, args.empty)

@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 
 import smallobj_mm  # noqa: F401  isort: skip  (compat before anything imports torchvision or mmcv)
 import numpy as np
@@ -27,7 +28,7 @@ SIZING = (
 )
 
 
-def parse_args(argv=None):
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
@@ -53,7 +54,7 @@ def parse_args(argv=None):
     return args
 
 
-def walk_datasets(dataset):
+def walk_datasets(dataset: dict) -> Iterator[dict]:
     """Yield every data set config, wrappers before what they wrap."""
     yield dataset
     inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', [])
@@ -61,7 +62,7 @@ def walk_datasets(dataset):
         yield from walk_datasets(child)
 
 
-def find_size(dataset):
+def find_size(dataset: dict) -> Sequence[int] | None:
     """Width and height in pixels that the pipelines of a data set resize to, or None."""
     steps = [step for part in walk_datasets(dataset) for step in part.get('pipeline', [])]
     for name, key in SIZING:
@@ -72,7 +73,7 @@ def find_size(dataset):
     return None
 
 
-def network_size(cfg, config):
+def network_size(cfg: Config, config: str) -> Sequence[int]:
     """Width and height in pixels that whole images are resized to fit, or exit with advice.
 
     That is the training size, or, where training sees crops, the size of the validation.
@@ -92,7 +93,7 @@ def network_size(cfg, config):
     return size
 
 
-def box_sizes(config, dataset_config, target):
+def box_sizes(config: str, dataset_config: dict, target: Sequence[int]) -> np.ndarray:
     """Sizes (n, 2) of all objects of a raw data set, in pixels of the resized image."""
     dataset_config = dict(dataset_config, pipeline=[])
     if issubclass(DATASETS.get(dataset_config['type']), SmallObjectDetDataset):
@@ -112,11 +113,11 @@ def box_sizes(config, dataset_config, target):
         corners = np.array(boxes, dtype=np.float64)
         wh = corners[:, 2:] - corners[:, :2]
         sizes.append(resized_sizes(wh, (info['width'], info['height']), target))
-    sizes = np.concatenate(sizes) if sizes else np.zeros((0, 2))
-    return sizes[(sizes > 0).all(axis=1)]
+    every = np.concatenate(sizes) if sizes else np.zeros((0, 2))
+    return every[(every > 0).all(axis=1)]
 
 
-def report(name, boxes, anchors, limit):
+def report(name: str, boxes: np.ndarray, anchors: np.ndarray, limit: float) -> None:
     """Print how well anchors fit."""
     fit = fit_of_anchors(boxes, anchors, limit)
     print(
@@ -125,7 +126,7 @@ def report(name, boxes, anchors, limit):
     )
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Measure the anchors of a config and fit new ones if asked to."""
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)

@@ -12,7 +12,7 @@ from smallobj_mm.visualization.irstd_curves import KINDS, draw_curves
 from smallobj_mm.visualization.irstd_figure import figure_png
 
 
-def parse_args(argv=None):
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
@@ -28,7 +28,7 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def read_curves(path):
+def read_curves(path: str) -> dict:
     """The curves in a file.
 
     Raises:
@@ -50,7 +50,7 @@ def read_curves(path):
     return curves
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Draw the curves of some files."""
     args = parse_args(argv)
     labels = args.labels or [Path(path).stem for path in args.results]

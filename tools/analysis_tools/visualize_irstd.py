@@ -6,6 +6,7 @@ Either a CONFIG and a CHECKPOINT, whose test images are drawn, or --pred-dir, --
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import smallobj_mm  # noqa: F401  isort: skip  (compat before anything imports torchvision or mmcv)
@@ -14,8 +15,11 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
+from mmengine.structures import BaseDataElement
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from smallobj_mm.datasets.files import list_images, strip_image_suffix
@@ -29,8 +33,11 @@ from smallobj_mm.utils.probability_maps import foreground_probability
 from smallobj_mm.visualization.irstd_figure import draw_figure, figure_png, grey
 from smallobj_mm.visualization.irstd_surface import draw_surfaces
 
+#: Name, image (H, W, 3) uint8 BGR, and maps (H, W) by their names.
+Sample = tuple[str, np.ndarray, dict[str, np.ndarray]]
 
-def parse_args(argv=None):
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -61,7 +68,7 @@ def parse_args(argv=None):
     return args
 
 
-def read_picture(path):
+def read_picture(path: str | Path) -> np.ndarray:
     """An image as 8 bits BGR."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
@@ -69,7 +76,7 @@ def read_picture(path):
     return image
 
 
-def folder_samples(args):
+def folder_samples(args: argparse.Namespace) -> Iterator[Sample]:
     """Name, image and maps of each image of the three folders."""
     from smallobj_mm.datasets.masks import read_mask
 
@@ -92,7 +99,7 @@ def folder_samples(args):
         yield pair.name, image, maps
 
 
-def build_model(cfg, checkpoint, device):
+def build_model(cfg: Config, checkpoint: str, device: str) -> BaseModel:
     """The model of a config with the weights of a checkpoint, ready to predict."""
     use_safe_loader()
     disable_sync_bn_on_cpu(cfg)
@@ -104,7 +111,7 @@ def build_model(cfg, checkpoint, device):
 
 
 @torch.no_grad()
-def model_samples(args):
+def model_samples(args: argparse.Namespace) -> Iterator[Sample]:
     """Name, image and maps of each test image of a config."""
     if not Path(args.config).is_file():
         raise FileNotFoundError(f'{args.config}: no such config')
@@ -140,7 +147,7 @@ def model_samples(args):
         yield Path(path).stem, read_picture(path), maps
 
 
-def at_native(logits, sample):
+def at_native(logits: Tensor, sample: BaseDataElement) -> np.ndarray:
     """Logits (1, 1, H, W) of the padded input as probabilities (h, w) of the original image."""
     left, right, top, bottom = sample.get('img_padding_size', sample.get('padding_size', [0] * 4))
     height, width = logits.shape[2:]
@@ -149,7 +156,7 @@ def at_native(logits, sample):
     return native.sigmoid()[0, 0].cpu().numpy()
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Draw images."""
     args = parse_args(argv)
     samples = model_samples(args) if args.checkpoint else folder_samples(args)

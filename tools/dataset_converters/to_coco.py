@@ -16,7 +16,7 @@ One line for each layout:
 import argparse
 import os
 import sys
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional, Type
 
 from smallobj_mm.compat import activate
 
@@ -30,12 +30,13 @@ from smallobj_mm.datasets import (  # noqa: E402
     YOLOFolderDataset,
     dataset_to_coco,
 )
+from smallobj_mm.datasets.base import SmallObjectDetDataset  # noqa: E402
 from smallobj_mm.datasets.stamped_folder import read_stamp  # noqa: E402
 from smallobj_mm.datasets.synthetic_files import STAMP  # noqa: E402
 from smallobj_mm.datasets.synthetic_scene import STYLES  # noqa: E402
 from smallobj_mm.utils.io import atomic_write_json  # noqa: E402
 
-FORMATS = {
+FORMATS: Dict[str, Type[SmallObjectDetDataset]] = {
     'voc': SmallObjectVOCDataset,
     'yolo': YOLOFolderDataset,
     'bosch': BoschTrafficLightsDataset,
@@ -91,7 +92,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 
 def open_synthetic(
-    data_root: str, ann_file: List[str], parameters: Dict[str, object], **checks
+    data_root: str, ann_file: List[str], parameters: Dict[str, Any], **checks: Any
 ) -> SmallObjectVOCDataset:
     """The synthetic set; one that is there is read as it is, and never made anew.
 

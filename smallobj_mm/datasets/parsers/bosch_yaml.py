@@ -69,9 +69,12 @@ def _parse_box(box: dict, where: str) -> ObjectRecord:
     if not isinstance(box, dict) or 'label' not in box:
         raise ValueError(f'{where}: found {str(box)[:80]!r}, expected label and {_CORNERS}')
     values = tuple(box.get(key) for key in _CORNERS)
-    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-    if not numeric or not all(map(math.isfinite, values)):
+    x1, y1, x2, y2 = (
+        float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else math.nan
+        for v in values
+    )
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
         raise ValueError(f'{where}: {_CORNERS} is {values}, expected four finite numbers')
     # An unquoted `off` is the boolean false in YAML 1.1.
     label = 'off' if box['label'] is False else str(box['label'])
-    return ObjectRecord(label, tuple(float(value) for value in values))
+    return ObjectRecord(label, (x1, y1, x2, y2))

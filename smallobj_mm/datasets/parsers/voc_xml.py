@@ -78,16 +78,16 @@ def _parse_object(node: ET.Element, where: str) -> ObjectRecord:
             f'{where}: no <bndbox>, found {found}; expected <bndbox> with xmin, ymin, xmax, ymax '
             '(rotated boxes are not supported)'
         )
-    corners = tuple(_number(box.findtext(key), where, key) for key in _CORNERS)
+    x1, y1, x2, y2 = (_number(box.findtext(key), where, key) for key in _CORNERS)
     difficult = node.findtext('difficult')
     is_difficult = difficult is not None and _number(difficult, where, 'difficult') != 0
-    return ObjectRecord(label, corners, is_difficult)
+    return ObjectRecord(label, (x1, y1, x2, y2), is_difficult)
 
 
 def _number(text: Optional[str], where: str, key: str) -> float:
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = math.nan if text is None else float(text)
+    except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(f'{where}: <{key}> is {text!r}; expected a finite number')

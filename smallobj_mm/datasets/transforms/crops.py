@@ -55,7 +55,8 @@ class RandomEdgeCrop(BaseTransform):
         if np.random.rand() >= self.prob:
             return 0, 0, 0, 0
         most = [int(side * self.max_fraction) for side in (height, height, width, width)]
-        return tuple(int(value) for value in np.random.randint(0, np.array(most) + 1))
+        top, bottom, left, right = np.random.randint(0, np.array(most) + 1).tolist()
+        return top, bottom, left, right
 
     def transform(self, results: dict) -> dict:
         """Crop the sample.

@@ -19,7 +19,7 @@ NINE_CELLS = np.array(
 )
 
 
-def four_layout(sizes: np.ndarray, center: Sequence[int]) -> np.ndarray:
+def four_layout(sizes: np.ndarray, center: Sequence[int] | np.ndarray) -> np.ndarray:
     """Place four images so that they meet in one point.
 
     Args:
@@ -48,14 +48,14 @@ def nine_layout(sizes: np.ndarray, cell: Sequence[int]) -> np.ndarray:
     Returns:
         Array (9, 2) int: x and y of each image's top left corner.
     """
-    cell = np.asarray(cell, dtype=np.int64)
+    side = np.asarray(cell, dtype=np.int64)
     row, column = NINE_CELLS[:, 0], NINE_CELLS[:, 1]
     middle = np.array([sizes[column == 1, 0].max(), sizes[row == 1, 1].max()])
     position = np.stack([column, row], axis=1)
     return np.select(
         [position == 0, position == 1],
-        [cell - sizes, np.broadcast_to(cell, sizes.shape)],
-        default=cell + middle,
+        [side - sizes, np.broadcast_to(side, sizes.shape)],
+        default=side + middle,
     )
 
 

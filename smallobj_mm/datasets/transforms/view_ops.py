@@ -62,7 +62,7 @@ def brightness(img: np.ndarray, factor: float) -> np.ndarray:
 
 def contrast(img: np.ndarray, factor: float) -> np.ndarray:
     """Multiply the distance of all values to the mean brightness of the image."""
-    mean = np.float32(cv2.mean(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))[0])
+    mean = np.asarray(cv2.mean(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY)), dtype=np.float32)[0]
     return cv2.LUT(img, table(mean + (_LEVELS - mean) * factor))
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """How well classes are told apart by nearest neighbours among self-supervised features."""
 
-from typing import Optional, Union
+from collections.abc import Sized
+from typing import Any, Optional, Union, cast
 
 import torch
 from mmengine.dist import broadcast_object_list, collect_results
@@ -89,7 +90,7 @@ class KNNAccuracyHook(Hook):
             )
         self.interval = interval
         self.k = k
-        self._loaders = [bank_dataloader, query_dataloader]
+        self._loaders: list[Any] = [bank_dataloader, query_dataloader]
 
     def before_train(self, runner: Runner) -> None:
         """Build the loaders now: what is missing is to be said before hours of training."""
@@ -108,8 +109,8 @@ class KNNAccuracyHook(Hook):
         bank_loader, query_loader = self._loaders
         bank = self._features(runner, bank_loader)
         queries = bank if query_loader is None else self._features(runner, query_loader)
-        shared = [None]
-        if bank is not None:  # the main process has all of them
+        shared: list[Optional[float]] = [None]
+        if bank is not None and queries is not None:  # the main process has all of them
             shared = [knn_accuracy(*bank, *queries, self.k, leave_one_out=query_loader is None)]
         broadcast_object_list(shared)
         epoch = runner.epoch + 1
@@ -138,7 +139,9 @@ class KNNAccuracyHook(Hook):
                     )
                 found.append((feature, int(sample.gt_label)))
         model.train(training)
-        found = collect_results(found, len(loader.dataset), device='gpu')  # by any backend
+        found = collect_results(
+            found, len(cast(Sized, loader.dataset)), device='gpu'
+        )  # by any backend
         if found is None:
             return None
         features, labels = zip(*found)

@@ -2,7 +2,7 @@
 """Random numbers that an interrupted and resumed run draws as an uninterrupted one does."""
 
 import random
-from typing import Optional
+from typing import Any, Optional, Protocol
 
 import numpy as np
 import torch
@@ -10,11 +10,17 @@ from mmengine.dataset import worker_init_fn
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from smallobj_mm.registry import HOOKS
 
 _KEY = 'random_state'
+
+
+class _Seeded(Protocol):
+    """A sampler of mmengine or mmdet that shuffles by a seed of its own."""
+
+    seed: int
 
 
 @HOOKS.register_module()
@@ -137,9 +143,10 @@ def _seed_all(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(words[2]))  # every CUDA device too
 
 
-def _seeded_sampler(loader: DataLoader) -> Optional[Sampler]:
+def _seeded_sampler(loader: DataLoader) -> Optional[_Seeded]:
     """The sampler of a loader that has a seed, directly or inside its batch sampler."""
-    for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
+    samplers: tuple[Any, ...] = (loader.sampler, getattr(loader.batch_sampler, 'sampler', None))
+    for sampler in samplers:
         if hasattr(sampler, 'seed'):
             return sampler
     return None

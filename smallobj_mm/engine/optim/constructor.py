@@ -52,14 +52,14 @@ class DecayGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer over the groups of ``model`` and wrap it."""
-        groups = decay_groups(model.module if is_model_wrapper(model) else model)
+        groups = decay_groups(getattr(model, 'module', model) if is_model_wrapper(model) else model)
         if not any(groups.values()):
             raise ValueError(
                 f'{type(model).__name__} has no parameter with requires_grad=True: '
                 'nothing to train, unfreeze a part of it'
             )
         decay = {} if self.base_wd is None else {UNDECAYED: 0.0, BIASES: 0.0}
-        param_groups = [
+        param_groups: list[dict] = [
             dict(
                 params=params, name=name, **({'weight_decay': decay[name]} if name in decay else {})
             )

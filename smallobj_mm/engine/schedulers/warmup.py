@@ -7,6 +7,7 @@ resumed with each checkpoint. Both are stated in epochs and converted to iterati
 """
 
 import math
+from typing import Any
 
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -42,7 +43,7 @@ def warmup_length(
     return max(1, min(wanted, int(total_iters * max_fraction)))
 
 
-class _WarmupFromEpochs:
+class _WarmupFromEpochs(_ParamScheduler):
     """What both schedules share: built from epochs, counted in iterations."""
 
     def __init__(
@@ -80,12 +81,12 @@ class _WarmupFromEpochs:
     @classmethod
     def build_iter_from_epoch(
         cls,
-        *args: object,
+        *args: Any,
         begin: int = 0,
         end: int,
         by_epoch: bool = True,
         epoch_length: int,
-        **options: object,
+        **options: Any,
     ) -> '_WarmupFromEpochs':
         """mmengine's hook for ``convert_to_iter_based=True``; ``end`` (epochs) is the run's."""
         if not by_epoch:

@@ -121,8 +121,8 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
     def _target_size(self, images: List[Tensor]) -> Tuple[int, int]:
         """Height and width of the batch."""
         divisor = self.size_divisor
-        largest = (max(image.shape[axis] for image in images) for axis in (1, 2))
-        return tuple((side + divisor - 1) // divisor * divisor for side in largest)
+        height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+        return -(-height // divisor) * divisor, -(-width // divisor) * divisor
 
     def _stack(self, images: List[Tensor], target: Tuple[int, int]) -> Tensor:
         """Pad, stack and normalise; in one go where the images have one size."""

@@ -110,10 +110,12 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         boundary = self.boundary_final(self._join(boundaries))
         fusion = self.fusion_final(self._join(fused))
         mask = self.mask_logit(torch.cat([interior, boundary, fusion], dim=1))
-        logits = (self.interior_logit(interior), self.boundary_logit(boundary), mask)
-        if self.depth_to_space == 1:
-            return logits
-        return tuple(F.pixel_shuffle(logit, self.depth_to_space) for logit in logits)
+        interior, boundary = self.interior_logit(interior), self.boundary_logit(boundary)
+        step = self.depth_to_space
+        if step > 1:
+            interior, boundary = F.pixel_shuffle(interior, step), F.pixel_shuffle(boundary, step)
+            mask = F.pixel_shuffle(mask, step)
+        return interior, boundary, mask
 
     def _join(self, levels: list[Tensor]) -> Tensor:
         """All levels at the finest one's size, concatenated, the coarsest first."""

@@ -147,19 +147,19 @@ class DecoupledCrossHead(BaseDenseHead):
             for m in raw_maps
         ]
         num_images = len(maps[0])
-        boxes = [get_box_tensor(t.bboxes).to(device) for t in targets]
+        each = [get_box_tensor(t.bboxes).to(device) for t in targets]
         image = torch.arange(num_images, device=device).repeat_interleave(
-            torch.tensor([len(b) for b in boxes], device=device)
+            torch.tensor([len(b) for b in each], device=device)
         )
-        boxes = torch.cat(boxes).to(maps[0].dtype)
+        boxes = torch.cat(each).to(maps[0].dtype)
         labels = torch.cat([t.labels for t in targets]).to(device)
         matched, target = self._assign(maps, image, labels, boxes)
         ignore = self._ignore_masks(maps, ignored)
 
-        terms = {'loss_bbox': 0.0, 'loss_obj': 0.0, 'loss_cls': 0.0}
+        loss_bbox = loss_obj = loss_cls = maps[0].new_zeros(())
         for level, raw in enumerate(maps):
             chosen = matched.level == level
-            here, at = matched[chosen], target[chosen]
+            here, at = matched.pick(chosen), target[chosen]
             index = (here.image, here.anchor, here.row, here.col)
             objectness = raw.new_zeros(raw.shape[:-1])
             # Keeps every parameter in the graph of a level without targets.
@@ -174,9 +174,10 @@ class DecoupledCrossHead(BaseDenseHead):
                     one_hot = functional.one_hot(labels[at], self.num_classes).to(rows)
                     cls_loss = functional.binary_cross_entropy_with_logits(rows[:, 5:], one_hot)
             obj_loss = self._objectness_loss(raw[..., 4], objectness, index, ignore[level])
-            terms['loss_bbox'] += self.box_gain * box_loss
-            terms['loss_obj'] += self.obj_gain * self.obj_level_weights[level] * obj_loss
-            terms['loss_cls'] += self.cls_gain * cls_loss
+            loss_bbox = loss_bbox + self.box_gain * box_loss
+            loss_obj = loss_obj + self.obj_gain * self.obj_level_weights[level] * obj_loss
+            loss_cls = loss_cls + self.cls_gain * cls_loss
+        terms = dict(loss_bbox=loss_bbox, loss_obj=loss_obj, loss_cls=loss_cls)
         return {name: term * num_images for name, term in terms.items()}
 
     @staticmethod
@@ -202,7 +203,7 @@ class DecoupledCrossHead(BaseDenseHead):
         rows = boxes.new_empty((len(near.level), maps[0].shape[-1]))
         for level, raw in enumerate(maps):
             at = (near.level == level).nonzero().squeeze(1)
-            here = near[at]
+            here = near.pick(at)
             rows[at] = raw.detach()[here.image, here.anchor, here.row, here.col]
         # The clamp keeps the logarithms of the cost finite where a sigmoid saturates.
         scores = (rows[:, 5:].sigmoid() * rows[:, 4:5].sigmoid()).sqrt().clamp(1e-6, 1 - 1e-6)
@@ -217,7 +218,7 @@ class DecoupledCrossHead(BaseDenseHead):
             num_images=len(maps[0]),
             img_shape=(grids[0][0] * stride, grids[0][1] * stride),
         )
-        return near[matched], target
+        return near.pick(matched), target
 
     def _decode(self, raw: Tensor, at: Candidates) -> Tensor:
         """Boxes ``(n, 4)`` in pixels of the raw values ``(n, 4)`` of given predictions."""
@@ -232,7 +233,7 @@ class DecoupledCrossHead(BaseDenseHead):
         """Per level, the cells ``(N, 1, H, W)`` whose centre lies in a region to ignore."""
         if ignored is None or all(i is None or not len(i) for i in ignored):
             return [None] * len(maps)
-        masks = []
+        masks: list[Tensor | None] = []
         for raw, stride in zip(maps, self.strides):
             h, w = raw.shape[2:4]
             y = (torch.arange(h, device=raw.device) + 0.5) * stride

@@ -79,15 +79,20 @@ class DecoupledCrossHeadModule(BaseModule):
         for level, stride in enumerate(self.strides):
             object_bias = math.log(8 / (640 / stride) ** 2)
             if self.decoupled:
-                box = self.box_branch[level][-1].conv.bias.view(self.num_anchors, 5)
+                box = self._last_bias(self.box_branch, level).view(self.num_anchors, 5)
                 box[:] = 0
                 box[:, 4] = object_bias
-                self.class_branch[level][-1].conv.bias.fill_(class_bias)
+                self._last_bias(self.class_branch, level).fill_(class_bias)
             else:
-                bias = self.branch[level][-1].conv.bias.view(self.num_anchors, -1)
+                bias = self._last_bias(self.branch, level).view(self.num_anchors, -1)
                 bias[:] = 0
                 bias[:, 4] = object_bias
                 bias[:, 5:] = class_bias
+
+    @staticmethod
+    def _last_bias(branch: nn.ModuleList, level: int) -> Tensor:
+        """Bias of the :class:`ImplicitConv` that ends a branch, before it is folded or after."""
+        return branch.get_parameter(f'{level}.1.conv.bias')
 
     def forward(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Raw maps of all levels; see the class for the layout."""

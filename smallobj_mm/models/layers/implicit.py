@@ -64,9 +64,10 @@ class ImplicitConv(nn.Module):
     @torch.no_grad()
     def switch_to_deploy(self) -> None:
         """Fold both vectors into the convolution, in place."""
-        if isinstance(self.add, nn.Identity):
+        if not isinstance(self.add, ImplicitAdd) or not isinstance(self.mul, ImplicitMul):
             return
         weight, scale = self.conv.weight, self.mul.implicit
-        self.conv.bias.add_((weight * self.add.implicit).sum(dim=(1, 2, 3))).mul_(scale.flatten())
+        bias = self.conv.get_parameter('bias')
+        bias.add_((weight * self.add.implicit).sum(dim=(1, 2, 3))).mul_(scale.flatten())
         weight.mul_(scale.transpose(0, 1))
         self.add, self.mul = nn.Identity(), nn.Identity()

@@ -81,7 +81,7 @@ class ResCBAMBlock(nn.Module):
         self.bn2 = build_norm_layer(norm_cfg, out_channels)[1]
         self.channel_attention = ChannelAttention(out_channels, ratio)
         self.spatial_attention = SpatialAttention(kernel_size)
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1),

@@ -119,7 +119,9 @@ class CrossPAFPN(BaseModule):
         self._build_bottom_up(widths, decoupling, decoupling_stats)
         self._build_outputs(widths[-num_ins:], out_channels, num_outs)
 
-    def _conv(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1):
+    def _conv(
+        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1
+    ) -> ConvModule:
         return ConvModule(
             in_channels, out_channels, kernel, stride, padding=kernel // 2, **self._layer
         )

@@ -1,7 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Heads that predict from the features of two views how the views differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import torch
 from mmengine.model import BaseModule
@@ -92,9 +93,10 @@ class AugmentationAwareHead(BaseModule):
         Returns:
             For each stage: name -> loss, not weighted.
         """
+        stages = cast('Iterable[nn.ModuleDict]', self.stages)
         return [
             {name: self._pair_loss(mlp, name, y1, y2, targets[name]) for name, mlp in mlps.items()}
-            for mlps, y1, y2 in zip(self.stages, first, second)
+            for mlps, y1, y2 in zip(stages, first, second)
         ]
 
     def _pair_loss(

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 import torch
+from mmengine.model import BaseModule
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -59,9 +60,9 @@ class DetSim(BaseSelfSupervisor):
             data_preprocessor=preprocessor,
             init_cfg=init_cfg,
         )
-        if auxiliary_head is not None:
-            auxiliary_head = MODELS.build(auxiliary_head)
-        self.auxiliary_head = auxiliary_head
+        self.auxiliary_head: BaseModule | None = (
+            None if auxiliary_head is None else MODELS.build(auxiliary_head)
+        )
         self.stage_weights = tuple(stage_weights)
         self.local_grid = local_grid
         self.local_weight = local_weight
@@ -111,7 +112,7 @@ class DetSim(BaseSelfSupervisor):
         if len(inputs) > 2:
             losses.update(self._local_losses(inputs[2:], projected))
         if self.auxiliary_head is not None:
-            losses.update(self._auxiliary_losses(*pooled, data_samples))
+            losses.update(self._auxiliary_losses(self.auxiliary_head, pooled, data_samples))
         return losses
 
     def _local_losses(
@@ -136,10 +137,10 @@ class DetSim(BaseSelfSupervisor):
         }
 
     def _auxiliary_losses(
-        self, first: list[Tensor], second: list[Tensor], data_samples: list[DataSample]
+        self, head: BaseModule, pooled: list[list[Tensor]], data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
         targets = {}
-        for name in self.auxiliary_head.weights:
+        for name in head.weights:
             field = f'{name}_difference'
             if not data_samples or field not in data_samples[0]:
                 raise ValueError(
@@ -148,9 +149,9 @@ class DetSim(BaseSelfSupervisor):
                     'to -1'
                 )
             targets[name] = torch.stack([sample.get(field) for sample in data_samples])
-        raw = self.auxiliary_head.loss(first, second, targets)
+        raw = head.loss(*pooled, targets)
         return {
-            f'loss_{name}_stage{i + 1}': weight * self.auxiliary_head.weights[name] * value
+            f'loss_{name}_stage{i + 1}': weight * head.weights[name] * value
             for i, (weight, stage) in enumerate(zip(self.stage_weights, raw))
             for name, value in stage.items()
         }

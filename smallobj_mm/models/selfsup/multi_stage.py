@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Projectors and predictors of SimSiam, one for each stage of a backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmengine.model import BaseModule
 from mmpretrain.models.heads import LatentPredictHead
@@ -118,4 +118,5 @@ class MultiStageSimilarityHead(BaseModule):
         Returns:
             For each stage the mean negative cosine similarity, in [-1, 1].
         """
-        return [stage.loss(p, t) for stage, p, t in zip(self.stages, predicted, targets)]
+        heads: Iterable[LatentPredictHead] = self.stages
+        return [head.loss(p, t) for head, p, t in zip(heads, predicted, targets)]

@@ -22,8 +22,8 @@ class Candidates(NamedTuple):
     row: Tensor  #: (n,) row of the cell
     col: Tensor  #: (n,) column of the cell
 
-    def __getitem__(self, index) -> 'Candidates':  # type: ignore[override]
-        """The candidates at ``index`` (a mask or positions), not a field."""
+    def pick(self, index: Tensor) -> 'Candidates':
+        """The candidates at ``index``, a mask ``(n,)`` or positions ``(m,)``."""
         return Candidates(*(field[index] for field in self))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseTTAModel
-from mmengine.structures import PixelData
+from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 from smallobj_mm.registry import MODELS
@@ -49,12 +49,14 @@ class ProbabilityTTAModel(BaseTTAModel):
         """
         return [self._merge(views) for views in data_samples_list]
 
-    def _merge(self, views: Sequence):
-        total = None
-        for view in views:
-            values = undo_view(_probabilities(view.seg_logits.data), view.metainfo.get('tta_view'))
-            # float64: the mean of equal views is what each of them is.
-            total = torch.zeros_like(values, dtype=torch.float64) if total is None else total
+    def _merge(self, views: Sequence[BaseDataElement]) -> BaseDataElement:
+        each = [
+            undo_view(_probabilities(view.seg_logits.data), view.metainfo.get('tta_view'))
+            for view in views
+        ]
+        # float64: the mean of equal views is what each of them is.
+        total = torch.zeros_like(each[0], dtype=torch.float64)
+        for values in each:
             if values.shape != total.shape:
                 raise ValueError(
                     f'ProbabilityTTAModel: {views[0].metainfo.get("img_path")}: views come out as '

@@ -13,15 +13,18 @@ from torch.utils.checkpoint import checkpoint
 def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norms normalize by the batch as before, and leave their running statistics alone."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    momenta = [norm.momentum for norm in norms]
+    counters = [n.num_batches_tracked for n in norms if n.num_batches_tracked is not None]
+    counts = [counter.clone() for counter in counters]
     for norm in norms:
         norm.momentum = 0.0  # of the batch, in the running statistics
     try:
         yield
     finally:
-        for norm, momentum, batches in before:
+        for norm, momentum in zip(norms, momenta):
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)
+        for counter, count in zip(counters, counts):
+            counter.copy_(count)
 
 
 def run_checkpointed(module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

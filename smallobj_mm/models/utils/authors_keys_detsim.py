@@ -53,23 +53,24 @@ def rename_detsim(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], lis
 def _rename_layer(key: str, name: str) -> str:
     """Our name of a layer outside the backbone: a linear layer, BN and ReLU in turns."""
     match = _LAYER.fullmatch(name)
-    part = match and {'projector': 'pro', 'predictor': 'pre'}.get(match['part'], match['part'])
-    numbered = match and match['part'] in ('pro', 'pre')
-    kind = match and {0: 'fc', 1: 'bn'}.get(int(match['layer']) % 3)
-    if (
-        not match
-        or kind is None
-        or (part == 'ss_predictor') != bool(match['target'])
-        or (part != 'ss_predictor' and numbered != bool(match['stage']))
-    ):
-        raise ValueError(
-            f'{key}: unknown name, expected those of the published DetSim model such as '
-            "'backbone.conv1.weight', 'pro1.0.weight' or 'ss_predictor.crop.0.weight'; convert a "
-            'checkpoint of that model, whole'
-        )
-    head = _PARTS[part].format(int(match['stage'] or 4) - 1)
-    target = f'.{match["target"]}' if match['target'] else ''
-    return f'{head}{target}.{kind}{int(match["layer"]) // 3}.{match["end"]}'
+    if match is not None:
+        part = {'projector': 'pro', 'predictor': 'pre'}.get(match['part'], match['part'])
+        numbered = match['part'] in ('pro', 'pre')
+        kind = {0: 'fc', 1: 'bn'}.get(int(match['layer']) % 3)
+        auxiliary = part == 'ss_predictor'
+        if (
+            kind is not None
+            and auxiliary == bool(match['target'])
+            and (auxiliary or numbered == bool(match['stage']))
+        ):
+            head = _PARTS[part].format(int(match['stage'] or 4) - 1)
+            target = f'.{match["target"]}' if match['target'] else ''
+            return f'{head}{target}.{kind}{int(match["layer"]) // 3}.{match["end"]}'
+    raise ValueError(
+        f'{key}: unknown name, expected those of the published DetSim model such as '
+        "'backbone.conv1.weight', 'pro1.0.weight' or 'ss_predictor.crop.0.weight'; convert a "
+        'checkpoint of that model, whole'
+    )
 
 
 def convert_detsim(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], dict, list[str]]:
