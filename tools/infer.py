@@ -143,8 +143,9 @@ def foreign(sources: list[Source], out: str) -> list[Source]:
 
 def show(inference: Inference, classes: tuple[str, ...]) -> None:
     """Show a result until a key is pressed."""
-    cv2.imshow(WINDOW, draw_result(inference.image, inference.sample, classes))
-    cv2.waitKey(0)
+    if inference.image is not None and inference.sample is not None:
+        cv2.imshow(WINDOW, draw_result(inference.image, inference.sample, classes))
+        cv2.waitKey(0)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -95,6 +95,7 @@ class SegmentationAssembler:
         """
         from mmseg.structures import SegDataSample
 
+        assert self._probability is not None  # all tiles were added
         # In place and with one byte a pixel: these are as large as the image.
         probability = np.clip(self._probability, 0, 1, out=self._probability)
         mask = (probability > np.float32(self.threshold)).view(np.uint8)

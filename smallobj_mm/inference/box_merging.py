@@ -75,7 +75,7 @@ def merge_boxes(grid: TileGrid, parts: Sequence[Boxes]) -> Boxes:
         inner = np.array([grid.inner_borders(i) for i in range(len(grid))])[origin]
         cut = _cut(everything.bboxes, borders, inner)
         everything, origin, cut = _join_pieces(everything, origin, cut, borders, grid)
-        keep = _suppress(everything, origin, cut.any(axis=1), grid)
+        keep = _suppress(everything, origin, np.logical_or.reduce(cut, axis=1), grid)
         everything = everything.take(keep)
     return everything.take(np.argsort(-everything.scores, kind='stable'))
 

@@ -149,7 +149,9 @@ def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tup
         raise RuntimeError(f'device {device}: not usable here ({reason}); try cpu') from None
     meta = checkpoint.get('meta')
     meta = meta.get('dataset_meta') if isinstance(meta, dict) else None
-    return model.to(memory_format=torch.channels_last), meta if isinstance(meta, dict) else {}
+    # PyTorch documents this form of to(), its annotations lack it.
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, meta if isinstance(meta, dict) else {}
 
 
 def load_weights(model: nn.Module, checkpoint: dict, source: str) -> None:

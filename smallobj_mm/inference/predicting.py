@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Predictor:
@@ -22,7 +22,7 @@ class Predictor:
             preparer makes no views.
     """
 
-    def __init__(self, model: nn.Module, cfg: Config, tta_model: dict | None = None) -> None:
+    def __init__(self, model: BaseModel, cfg: Config, tta_model: dict | None = None) -> None:
         self.model = model
         self._scope = cfg.default_scope
         self._tta: BaseTTAModel | None = None

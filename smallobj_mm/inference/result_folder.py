@@ -106,17 +106,23 @@ class ResultFolder:
         return same_content and all(file.is_file() for file in self._files(source.name).values())
 
     def add(self, inference: Inference) -> None:
-        """Write the results of an image."""
-        source, sample = inference.source, inference.sample
+        """Write the results of an image.
+
+        Raises:
+            ValueError: It could not be read, so that there are none.
+        """
+        source, sample, image = inference.source, inference.sample, inference.image
+        if sample is None or image is None:
+            raise ValueError(f'{source.path}: has no result to write ({inference.error})')
         stamp = _stamp(source.path)
         files = self._files(source.name)
         if 'masks' in files:
             write_mask(files['masks'], sample.pred_sem_seg.data[0].numpy())
-        if 'probabilities' in files:
+        if 'probabilities' in files and self.bits is not None:
             probability = foreground_probability(sample, source.path)
             write_probabilities(files['probabilities'], probability, self.bits)
         if 'pictures' in files:
-            write_png(files['pictures'], draw_result(inference.image, sample, self.classes))
+            write_png(files['pictures'], draw_result(image, sample, self.classes))
         height, width = sample.ori_shape
         targets = find_targets(sample)
         record = Record(source.name, source.path, width, height, stamp, targets)

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Union
 
@@ -56,9 +57,10 @@ def list_sources(inputs: Inputs) -> list[Source]:
             in different folders.
         TypeError: An input is something else.
     """
-    single = isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor))
+    if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor)):
+        inputs = [inputs]
     found: list[Source] = []
-    for number, one in enumerate([inputs] if single else inputs):
+    for number, one in enumerate(inputs):
         if isinstance(one, (np.ndarray, torch.Tensor)):
             array = one.numpy() if isinstance(one, torch.Tensor) else one
             found.append(Source(f'array_{number:06d}', f'array {number}', array))
@@ -117,9 +119,9 @@ def _from_file(path: str, name: str) -> list[Source]:
     try:
         video = Video(path)
     except ValueError as error:  # told when its turn comes, as of an unreadable image
-        return [Source(stem, path, read=lambda error=error: _fail(error))]
+        return [Source(stem, path, read=partial(_fail, error))]
     return [
-        Source(f'{stem}/frame_{index:06d}', path, read=lambda index=index: video.frame(index))
+        Source(f'{stem}/frame_{index:06d}', path, read=partial(video.frame, index))
         for index in range(len(video))
     ]
 
@@ -170,7 +172,8 @@ class Video:
         capture.release()
         if not self._length:
             raise ValueError(f'{path}: not readable as a video, or without a frame')
-        self._capture, self._next = None, 0
+        self._capture: cv2.VideoCapture | None = None
+        self._next = 0
 
     def __len__(self) -> int:
         return self._length
@@ -181,16 +184,18 @@ class Video:
         Raises:
             ValueError: It cannot be decoded.
         """
-        if self._capture is None or index < self._next:
-            self._capture, self._next = self._open(), 0
-        while self._next < index and self._capture.grab():
+        capture = self._capture
+        if capture is None or index < self._next:
+            self._capture = capture = self._open()
+            self._next = 0
+        while self._next < index and capture.grab():
             self._next += 1
-        complete, frame = self._capture.read()
+        complete, frame = capture.read()
         self._next += 1
         if not complete:
             raise ValueError(f'{self.path}: frame {index} cannot be decoded')
         if self._next == self._length:
-            self._capture.release()
+            capture.release()
             self._capture = None
         return frame
 

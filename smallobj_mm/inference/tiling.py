@@ -90,7 +90,7 @@ def _weights(spans: list[tuple[int, int]], length: int) -> list[np.ndarray]:
     ramps = []
     for index, (start, end) in enumerate(spans):
         position = np.arange(end - start, dtype=np.float64) + 0.5
-        ramp = np.ones(end - start)
+        ramp: np.ndarray = np.ones(end - start)
         if index:
             shared = max(spans[index - 1][1] - start, 1)
             ramp = np.minimum(ramp, position / shared)

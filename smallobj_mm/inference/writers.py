@@ -63,8 +63,8 @@ class Record:
             np.array(found['scores'], dtype=np.float32),
             np.array(found['labels'], dtype=np.int64),
         )
-        keys = ('name', 'file', 'width', 'height', 'stamp')
-        return cls(*(content[key] for key in keys), targets)
+        width, height = content['width'], content['height']
+        return cls(content['name'], content['file'], width, height, content['stamp'], targets)
 
 
 def write_coco(
@@ -84,7 +84,8 @@ def write_coco(
         for label, name in enumerate(classes)
         if label >= first
     ]
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for number, record in enumerate(records, 1):
         images.append(
             dict(id=number, file_name=record.file, width=record.width, height=record.height)

@@ -29,8 +29,8 @@ def use_half(model: nn.Module) -> nn.Module:
         The same model.
     """
     network = model
-    while isinstance(getattr(network, 'module', None), nn.Module):
-        network = network.module
+    while isinstance(inner := getattr(network, 'module', None), nn.Module):
+        network = inner
     first = next(network.parameters(), torch.zeros(0))
     dtype = torch.float16 if first.device.type == 'cuda' else torch.bfloat16
     for module in network.modules():

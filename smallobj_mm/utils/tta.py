@@ -12,7 +12,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 _PROBABILITY = 'ProbabilityTTAModel'
 #: Merging of views where the config does not say: as the tools of mmdet and mmpretrain.
-_MODELS = {
+_MODELS: dict[str, dict] = {
     'mmdet': dict(
         type='DetTTAModel',
         tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
