@@ -15,7 +15,7 @@ from smallobj_mm.visualization.irstd_marks import draw_verdict
 VIEWS = {True: ('Outlines', 'Mask', 'Probability', 'Image'), False: ('Boxes', 'Image')}
 #: Longest side of the picture in px: smaller images are enlarged by whole numbers to about the
 #: first, larger ones reduced to the second.
-ENLARGED, REDUCED = 768, 1600
+ENLARGED, REDUCED = 512, 1280
 #: Numbered targets, the best first: more would hide the image.
 MOST_NUMBERS = 100
 #: Enlarged targets, the best first.
@@ -112,7 +112,7 @@ def _framed(
 def _number(canvas: np.ndarray, bboxes: np.ndarray) -> None:
     """Write numbers from 1 on beside boxes (n, 4) of the canvas, in place."""
     height, width = canvas.shape[:2]
-    scale = max(max(height, width) / ENLARGED, 0.6) * 0.65
+    scale = max(max(height, width) / ENLARGED, 0.6) * 0.5
     for number, (x1, y1, x2, _) in enumerate(bboxes.tolist(), 1):
         text = str(number)
         wide, high = cv2.getTextSize(text, _FONT, scale, 1)[0]

@@ -32,7 +32,11 @@ def theme() -> gr.themes.Base:
         radius_size='sm',
         font=['system-ui', 'sans-serif'],
         font_mono=['ui-monospace', 'monospace'],
-    ).set(body_background_fill='*neutral_50', block_background_fill='white')
+    ).set(
+        body_background_fill='*neutral_50',
+        block_background_fill='white',
+        body_text_color_subdued='*neutral_500',
+    )
 
 
 def style() -> str:
@@ -111,6 +115,7 @@ class Page:
                         headers=list(HEADERS), label='Table (px)', interactive=False,
                         max_height=320, buttons=[], elem_id='table',
                         datatype=['number', 'str', *['number'] * 6],
+                        column_widths=['9%', '19%', *['12%'] * 6],
                     )  # fmt: skip
                     self.download = gr.DownloadButton(
                         'Download', interactive=False, variant='primary', elem_id='download'
@@ -137,7 +142,9 @@ class Page:
         # way, the last one comes next.
         last = dict(trigger_mode='always_last')
         self.examples.select(self.take_example, None, self.file, **quiet)
+        self.file.change(self.announce, self.file, self.message, **quiet)
         self.file.change(**network, **last).then(**drawing).then(**packing)
+        self.model.input(self.announce, self.file, self.message, **quiet)
         self.model.input(
             self.settings, self.model, [self.threshold, self.view], **quiet, **last
         ).then(**network).then(**drawing).then(**packing)
@@ -147,6 +154,13 @@ class Page:
     def take_example(self, event: gr.SelectData) -> str:
         """The file of the example that was chosen."""
         return self.samples[event.index]
+
+    def announce(self, file: str | None) -> str:
+        """What is under way."""
+        if file is None:
+            return _HINT
+        name = html.escape(Path(file).name)
+        return f'<div class="message">Looking for targets in {name} …</div>'
 
     def settings(self, model: str) -> tuple:
         """The threshold and the views of a model."""
