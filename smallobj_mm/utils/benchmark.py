@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -71,8 +72,9 @@ def _tensors(outs: Tensor | Sequence) -> list[Tensor]:
 def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') -> int:
     """Bytes that a call needs at most on top of what is held before.
 
-    On the CPU it is the growth of the process's largest resident size: measure what needs most,
-    or measure in a fresh process.
+    On the CPU it is the process's largest resident size during the call over that before it.
+    What an earlier call left in the allocator is not seen again: for exact figures measure in a
+    fresh process. Systems other than Linux give the growth of the largest size so far.
 
     Args:
         call: What is measured.
@@ -84,13 +86,28 @@ def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') 
         call()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    before = largest_resident()
+    reset = _reset_largest_resident()
+    before = _status('VmRSS') if reset else _largest_resident()
     call()
-    return largest_resident() - before
+    return max((_status('VmHWM') if reset else _largest_resident()) - before, 0)
 
 
-def largest_resident() -> int:
-    """Bytes of memory that this process held at most so far."""
+def _reset_largest_resident() -> bool:
+    """Let Linux count the largest resident size anew; whether it does."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+        return _status('VmHWM') > 0
+    except (OSError, StopIteration):
+        return False
+
+
+def _status(key: str) -> int:
+    """A size, in bytes, of what Linux says about this process."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f'{key}:')).split()[1]) * 1024
+
+
+def _largest_resident() -> int:
     import resource  # there is none on Windows
 
     unit = 1 if sys.platform == 'darwin' else 1024

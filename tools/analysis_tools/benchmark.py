@@ -1,8 +1,10 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Speed of a config's model, plain and deployed, against a matrix product of the same run.
 
 With --train: of a training step (forward and backward pass of the network), and its peak memory.
+With --report: of one or several configs from the file to the result, by stage and backend, with
+parameters, operations and peak memory; writes speed.json, speed.md and speed.png.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
@@ -27,6 +29,13 @@ from smallobj_mm.utils.benchmark import (
     training_step,
 )
 from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.speed_report import (
+    BACKENDS,
+    SpeedOptions,
+    measure_config,
+    speed_table,
+    write_report,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,11 +43,23 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument('--checkpoint', help='weights; the speed does not depend on them')
+    parser.add_argument('configs', nargs='+', metavar='config', help='path of a config')
     parser.add_argument(
-        '--shape', type=int, nargs='+', default=[640, 640], metavar='PX', help='height and width'
+        '--checkpoint', nargs='+',
+        help='weights, one file for each config; only post-processing depends on them',
+    )  # fmt: skip
+    parser.add_argument('--report', metavar='DIR', help='measure all stages and write into DIR')
+    parser.add_argument(
+        '--backend', nargs='+', choices=list(BACKENDS), default=['pytorch', 'deployed'],
+        help='with --report; exported ones are exported first (default: pytorch deployed)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--no-memory', action='store_true', help='with --report: leave the peak memory out'
     )
+    parser.add_argument(
+        '--shape', type=int, nargs='+', default=[640, 640], metavar='PX',
+        help='height and width; with --report of images that are made where a data set is missing',
+    )  # fmt: skip
     parser.add_argument('--batch-size', type=int, default=1, help='images a call')
     parser.add_argument('--threads', type=int, default=2, help='threads on the CPU')
     parser.add_argument('--train', action='store_true', help='measure a training step')
@@ -54,12 +75,21 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if len(args.shape) > 2 or min(args.shape + [args.batch_size, args.threads, args.rounds]) < 1:
         parser.error('--shape takes one or two numbers, and all numbers are at least 1')
+    if args.checkpoint and len(args.checkpoint) != len(args.configs):
+        parser.error(
+            f'--checkpoint: {len(args.checkpoint)} files for {len(args.configs)} configs, expected '
+            'one for each'
+        )
+    if args.report is None and len(args.configs) > 1:
+        parser.error(f'{len(args.configs)} configs, expected one; several need --report DIR')
+    if args.report is not None and (args.train or args.batch_size > 1 or args.cfg_options):
+        parser.error('--report goes without --train, --batch-size and --cfg-options')
     return args
 
 
 def build(args: argparse.Namespace) -> torch.nn.Module:
     """The config's model in evaluation mode."""
-    cfg = Config.fromfile(args.config)
+    cfg = Config.fromfile(args.configs[0])
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
@@ -67,7 +97,7 @@ def build(args: argparse.Namespace) -> torch.nn.Module:
     model = MODELS.build(cfg.model)
     if args.checkpoint:
         use_safe_loader()
-        load_checkpoint(model, args.checkpoint, map_location='cpu')
+        load_checkpoint(model, args.checkpoint[0], map_location='cpu')
     return model.eval().to(args.device, memory_format=getattr(torch, args.memory_format))
 
 
@@ -75,19 +105,37 @@ def main() -> None:
     """Measure and print a table."""
     args = parse_args()
     torch.set_num_threads(args.threads)
+    if args.report is not None:
+        with errors_in_one_line():
+            report(args)
+        return
     with errors_in_one_line():
         plain = build(args)
     height, width = args.shape[0], args.shape[-1]
     images = torch.rand(args.batch_size, 3, height, width, device=args.device)
     images = images.contiguous(memory_format=getattr(torch, args.memory_format))
     print(
-        f'{args.config}: batch {args.batch_size}, {height}x{width} px, {args.device}, '
+        f'{args.configs[0]}: batch {args.batch_size}, {height}x{width} px, {args.device}, '
         f'{args.threads} threads, fp32, {args.memory_format}'
     )
     if args.train:
         measure_training(plain, images, args)
     else:
         measure_inference(plain, images, args)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Measure each config with each backend, and write table and plot."""
+    options = SpeedOptions(
+        args.backend, (args.shape[0], args.shape[-1]), args.rounds, args.threads, args.device,
+        not args.no_memory,
+    )  # fmt: skip
+    rows = []
+    for config, weights in zip(args.configs, args.checkpoint or [None] * len(args.configs)):
+        rows += measure_config(config, weights, options, progress)
+    write_report(rows, args.report, options)
+    print(speed_table(rows))
+    print(f'speed.json, speed.md and speed.png are in {args.report}')
 
 
 def measure_training(

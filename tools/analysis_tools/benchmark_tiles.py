@@ -29,7 +29,7 @@ from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.loading import read_config
 from smallobj_mm.inference.tiling import TileGrid, check_tiling
-from smallobj_mm.utils.benchmark import largest_resident
+from smallobj_mm.utils.benchmark import peak_memory
 from smallobj_mm.utils.cli import errors_in_one_line
 
 
@@ -158,14 +158,18 @@ def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) ->
 
 
 def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
-    """Growth of this process's largest size, in bytes, from when the image is there."""
+    """Bytes that the image needs at most, on top of itself."""
     image = scene(*args.size)
-    before = largest_resident()
-    (sample,) = inferencer(image, args.batch_size, args.tile, args.overlap)
-    grown = largest_resident() - before
+    samples: list = []
+
+    def infer() -> None:
+        samples.extend(inferencer(image, args.batch_size, args.tile, args.overlap))
+
+    peak = peak_memory(infer)
+    (sample,) = samples
     fields = [sample.get(name) for name in ('seg_logits', 'pred_sem_seg')]
     result = sum(f.data.numel() * f.data.element_size() for f in fields if f is not None)
-    return dict(peak=grown, image=image.nbytes, result=result)
+    return dict(peak=peak, image=image.nbytes, result=result)
 
 
 def memory_of(args: argparse.Namespace, size: tuple[int, int]) -> dict:
