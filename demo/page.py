@@ -115,7 +115,7 @@ class Page:
                         headers=list(HEADERS), label='Table (px)', interactive=False,
                         max_height=320, buttons=[], elem_id='table',
                         datatype=['number', 'str', *['number'] * 6],
-                        column_widths=['9%', '19%', *['12%'] * 6],
+                        column_widths=['8%', '17%', '12%', '12%', '10%', '10%', '13%', '18%'],
                     )  # fmt: skip
                     self.download = gr.DownloadButton(
                         'Download', interactive=False, variant='primary', elem_id='download'
