@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import Tensor, nn
 
@@ -118,7 +119,7 @@ def find_weights(weights: str | Path | None, name: str) -> Path:
     return path
 
 
-def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tuple[nn.Module, dict]:
+def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tuple[BaseModel, dict]:
     """The deployed network of a config, in channels-last memory.
 
     Args:
@@ -149,9 +150,7 @@ def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tup
         raise RuntimeError(f'device {device}: not usable here ({reason}); try cpu') from None
     meta = checkpoint.get('meta')
     meta = meta.get('dataset_meta') if isinstance(meta, dict) else None
-    # PyTorch documents this form of to(), its annotations lack it.
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model, meta if isinstance(meta, dict) else {}
+    return model.to(memory_format=torch.channels_last), meta if isinstance(meta, dict) else {}
 
 
 def load_weights(model: nn.Module, checkpoint: dict, source: str) -> None:

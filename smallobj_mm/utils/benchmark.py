@@ -59,7 +59,8 @@ def training_step(model: nn.Module, inputs: Tensor) -> None:
         model: A model that takes ``mode='tensor'``, in training mode.
         inputs: Batch ``(N, C, H, W)`` as the network takes it.
     """
-    sum(out.square().mean() for out in _tensors(model(inputs, mode='tensor'))).backward()
+    outs = _tensors(model(inputs, mode='tensor'))
+    torch.stack([out.square().mean() for out in outs]).sum().backward()
     model.zero_grad(set_to_none=True)
 
 

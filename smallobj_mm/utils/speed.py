@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class Subject(NamedTuple):
         scope: Its framework.
     """
 
-    model: nn.Module
+    model: BaseModel
     preparer: ImagePreparer
     scope: str
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
 from smallobj_mm.engine.checkpoint import load_plain
@@ -136,14 +137,14 @@ def measure_config(
         state = Path(folder) / 'weights.pth'
         _write_state(cfg, weights, state)
         files = {backend: state for backend in options.backends if BACKENDS[backend] is None}
-        formats = [BACKENDS[b] for b in options.backends if BACKENDS[b] is not None]
+        formats = {b: form for b in options.backends if (form := BACKENDS[b]) is not None}
         if formats:
             from smallobj_mm.deployment.exporting import ExportOptions, export_model
 
             exported = export_model(
-                cfg, state, Path(folder) / name, ExportOptions(formats=formats)
+                cfg, state, Path(folder) / name, ExportOptions(formats=list(formats.values()))
             ).files
-            files.update({b: exported[BACKENDS[b]] for b in options.backends if b not in files})
+            files.update({backend: exported[form] for backend, form in formats.items()})
         subjects = {b: build_subject(cfg, name, b, files[b], options) for b in options.backends}
         rate, times = measure(subjects, paths, options.rounds, progress)
         # Of the folded network, which the exported ones are.
@@ -152,15 +153,18 @@ def measure_config(
             counted['deployed'] = build_subject(cfg, name, 'deployed', state, options).model
         rows = []
         for backend, subject in subjects.items():
-            network = counted.get(backend, counted.get('deployed'))
+            network = counted[backend if backend in counted else 'deployed']
             inputs, _ = prepare(subject, subject.preparer.read(paths[0]), paths[0])
             peak = 0
             if options.memory:
                 peak = _in_fresh_process(cfg, name, backend, files[backend], paths[0], options)
+            height, width = inputs.shape[2:]
+            loading, preprocessing, forward, postprocessing = _milliseconds(times[backend])
             rows.append(
                 SpeedRow(
-                    name, backend, origin, tuple(inputs.shape[2:]), count_parameters(network),
-                    count_flops(network, inputs), *_milliseconds(times[backend]), peak, rate,
+                    name, backend, origin, (height, width), count_parameters(network),
+                    count_flops(network, inputs), loading, preprocessing, forward, postprocessing,
+                    peak, rate,
                 )
             )  # fmt: skip
         return rows
@@ -275,7 +279,7 @@ def _images(cfg: Config, shape: tuple[int, int], folder: Path) -> tuple[list[str
     return [str(path)], 'made'
 
 
-def _build(cfg: Config) -> torch.nn.Module:
+def _build(cfg: Config) -> BaseModel:
     disable_sync_bn_on_cpu(cfg)
     if cfg.get('data_preprocessor') is not None:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)

@@ -130,12 +130,12 @@ def test_malformed_files(tmp_path, text, message):
 )
 def test_published_labels(shared_dir, logged, name, images, boxes, leave, labels):
     folder = shared_dir / 'data' / 'bstld_labels'
-    start = time.perf_counter()
+    start = time.process_time()
     # unmerged, to count the labels of the file
     dataset = build(
         folder, f'{name}.yaml', check_images=False, metainfo=dict(classes=tuple(BOSCH_MERGE))
     )
-    assert time.perf_counter() - start < 20  # 2 to 3 s on an idle core
+    assert time.process_time() - start < 20  # of the processor; 2 to 3 s
     instances = [i for k in range(len(dataset)) for i in dataset.get_data_info(k)['instances']]
     # Corners may be swapped in other copies of these files; in this one no box is lost.
     assert (len(dataset), len(instances)) == (images, boxes)

@@ -107,7 +107,8 @@ class Clock:
 def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
     """Seconds of the tiles and of the image, in turns."""
     image = scene(*args.size)
-    grid = TileGrid(*image.shape[:2], args.tile, args.overlap)
+    height, width = image.shape[:2]
+    grid = TileGrid(height, width, args.tile, args.overlap)
     model = inferencer.model
     scope = inferencer.cfg.default_scope
 

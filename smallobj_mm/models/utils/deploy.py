@@ -2,15 +2,18 @@
 """Folding a trained model into its inference form."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+Model = TypeVar('Model', bound=nn.Module)
+
 
 @torch.no_grad()
-def switch_to_deploy(model: nn.Module) -> nn.Module:
+def switch_to_deploy(model: Model) -> Model:
     """Fold all that can be folded of a model, in place.
 
     Every submodule that has a ``switch_to_deploy`` method folds itself (RepConv into one
