@@ -29,6 +29,7 @@ model = dict(
     neck=dict(in_channels=channels, num_blocks=num_blocks),
     decode_head=dict(
         prior_prob=prior_prob,
+        loss_decode=[dict(type='MapBCELoss'), dict(type='SoftIoULoss', overlap='minimum')],
         head_module=dict(in_channels=channels, depth_to_space=space_to_depth),
     ),
 )

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Losses between a map of logits and a map of targets in [0, 1]."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -45,19 +46,32 @@ class MapBCELoss(nn.Module):
 class SoftIoULoss(nn.Module):
     """One minus the soft intersection over union of each image, mean over the images.
 
-    With p the probabilities, t the targets, I = sum p t and U = sum p + sum t - I of an image:
-    1 - (I + smooth) / (U + smooth).
+    With p the probabilities, t the targets, I their overlap and U = sum p + sum t - I of an image:
+    1 - (I + smooth) / (U + smooth). Where all targets are 0 or 1 the two overlaps give losses with
+    the same minimum; where they are not, as in the maps of interiors and boundaries, only that of
+    'minimum' lies at p = t: with the product a map of weak targets is best left empty, and one of
+    strong targets best filled.
 
     Args:
         smooth: Keeps an image without targets defined.
+        overlap: 'product' for I = sum p t, as published; 'minimum' for I = sum min(p, t).
         loss_weight: Factor of the loss.
 
-    Source: Hu et al., iSmallNet, ICASSP 2023, section 3.
+    Raises:
+        ValueError: There is no such overlap.
+
+    Source: Hu et al., iSmallNet, ICASSP 2023, section 3; for 'minimum' Wang et al., Jaccard Metric
+    Losses: Optimizing the Jaccard Index with Soft Labels, NeurIPS 2023.
     """
 
-    def __init__(self, smooth: float = 1.0, loss_weight: float = 1.0) -> None:
+    def __init__(
+        self, smooth: float = 1.0, overlap: str = 'product', loss_weight: float = 1.0
+    ) -> None:
         super().__init__()
+        if overlap not in ('product', 'minimum'):
+            raise ValueError(f"overlap {overlap!r}: expected 'product' or 'minimum'")
         self.smooth = smooth
+        self.overlap = overlap
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -66,7 +80,10 @@ class SoftIoULoss(nn.Module):
         if valid is not None:
             probability, target = probability * valid, target * valid
         dims = (1, 2, 3)
-        intersection = (probability * target).sum(dims)
+        if self.overlap == 'product':
+            intersection = (probability * target).sum(dims)
+        else:
+            intersection = torch.minimum(probability, target).sum(dims)
         union = probability.sum(dims) + target.sum(dims) - intersection
         iou = (intersection + self.smooth) / (union + self.smooth)
         return self.loss_weight * (1 - iou).mean()

@@ -54,7 +54,35 @@ def test_soft_iou_of_the_truth_and_of_nothing():
     assert SoftIoULoss()(empty + 100, empty) > 0.9
 
 
-@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss()])
+def test_overlaps_of_hard_labels_agree_when_certain():
+    target = (torch.rand(2, 1, 8, 8) > 0.8).float()
+    logits = 100 * (2 * (torch.rand(2, 1, 8, 8) > 0.5).float() - 1)
+    torch.testing.assert_close(
+        SoftIoULoss(overlap='minimum')(logits, target), SoftIoULoss()(logits, target)
+    )
+
+
+def best_level(overlap, level):
+    """The constant probability that fits a map of that level best, by a search."""
+    target = torch.full((1, 1, 8, 8), level)
+    grid = torch.linspace(0.01, 0.99, 99)
+    losses = [SoftIoULoss(0.0, overlap)(torch.full_like(target, p).logit(), target) for p in grid]
+    return grid[torch.stack(losses).argmin()].item()
+
+
+@pytest.mark.parametrize('level', [0.2, 0.5, 0.9])
+def test_soft_targets_are_met_by_the_minimum_alone(level):
+    """The product's best answer to any constant map is to fill it."""
+    assert best_level('minimum', level) == pytest.approx(level, abs=0.006)
+    assert best_level('product', level) == pytest.approx(0.99)
+
+
+def test_unknown_overlap():
+    with pytest.raises(ValueError, match="overlap 'sum': expected 'product' or 'minimum'"):
+        SoftIoULoss(overlap='sum')
+
+
+@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss(), SoftIoULoss(overlap='minimum')])
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999), columns=st.integers(1, 7))
 def test_ignored_pixels_count_nowhere(loss, seed, columns):
@@ -69,7 +97,7 @@ def test_ignored_pixels_count_nowhere(loss, seed, columns):
     assert (logits.grad[..., columns:] == 0).all()
 
 
-@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss()])
+@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss(), SoftIoULoss(overlap='minimum')])
 def test_nothing_counts(loss):
     logits, target = maps(2)
     value = loss(logits, target, torch.zeros_like(target, dtype=torch.bool))
