@@ -1,0 +1,199 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What comes after the network as network layers: boxes from raw maps, masks from logits."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .suppression import suppress
+
+#: Settings of the suppression that the files can hold.
+_NMS_KEYS = {'type', 'iou_threshold', 'class_agnostic', 'split_thr'}
+
+
+class DetectionPostprocess(nn.Module):
+    """Detections of each image from the raw maps of a ``DecoupledCrossHead``.
+
+    What the head's ``predict_by_feat`` does, with ``score_thr``, ``nms``, ``nms_pre``,
+    ``max_per_img`` and ``multi_label`` of its ``test_cfg``.
+
+    Args:
+        head: The model's ``bbox_head``.
+
+    Raises:
+        ValueError: The head is another one, or its suppression is not the plain one.
+
+    Shape:
+        Maps ``(N, A * (5 + classes), H, W)`` -> boxes ``(N, K, 4)`` in px of the image, scores
+        ``(N, K)`` best first, labels ``(N, K)`` int64, K being ``max_per_img``; behind the last
+        detection of an image are zeros, and -1 as labels.
+    """
+
+    #: Names of the outputs.
+    outputs = ('boxes', 'scores', 'labels')
+
+    def __init__(self, head: BaseModule) -> None:
+        super().__init__()
+        if type(head).__name__ != 'DecoupledCrossHead':
+            raise ValueError(
+                f'post-processing: the head is a {type(head).__name__}, expected '
+                'DecoupledCrossHead; export the network alone (without --with-postprocess)'
+            )
+        test = head.test_cfg
+        nms = dict(test['nms'])
+        if nms.get('type', 'nms') != 'nms' or not set(nms) <= _NMS_KEYS:
+            raise ValueError(
+                f'post-processing: test_cfg.nms is {nms}, expected type nms with iou_threshold; '
+                'export the network alone (without --with-postprocess)'
+            )
+        self.iou_threshold = float(nms['iou_threshold'])
+        self.class_agnostic = bool(nms.get('class_agnostic', False))
+        self.score_thr = float(test['score_thr'])
+        self.nms_pre = int(test['nms_pre'])
+        self.max_per_img = int(test['max_per_img'])
+        self.multi_label = bool(test['multi_label'])
+        self.num_classes = int(head.num_classes)
+        self.strides = [float(stride[0]) for stride in head.prior_generator.strides]
+        self.coder = head.bbox_coder
+        for level, anchors in enumerate(head.prior_generator.base_anchors):
+            self.register_buffer(f'anchors_{level}', anchors.detach().clone().float())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Thresholds and limits."""
+        names = ('score_thr', 'iou_threshold', 'class_agnostic', 'nms_pre', 'max_per_img')
+        return {name: getattr(self, name) for name in (*names, 'multi_label')}
+
+    def forward(
+        self, raw_maps: Sequence[Tensor], inputs: Tensor, images: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Detections.
+
+        Args:
+            raw_maps: Of each level.
+            inputs: What the network was given.
+            images: What the file was given, unpadded; boxes are held inside.
+        """
+        boxes, scores = self._decode(raw_maps)
+        objectness, scores = scores[..., :1], scores[..., 1:]
+        scores = scores * objectness if self.num_classes > 1 else objectness
+        size = torch.stack([_number(images.shape[3], boxes), _number(images.shape[2], boxes)])
+        boxes = torch.minimum(boxes, torch.cat([size, size])).clamp(min=0)
+        if self.multi_label:
+            kept, columns = scores.flatten(1), scores.shape[2]
+        else:
+            kept, best = scores.max(dim=2)
+            columns = 1
+        kept = torch.where(kept > self.score_thr, kept, torch.full_like(kept, -1.0))
+        # As many more that are none: there is always a full set of candidates to choose from.
+        kept = functional.pad(kept, [0, self.nms_pre], value=-1.0)
+        kept, order = kept.topk(self.nms_pre, dim=1)
+        # Their positions end at those of the last prediction.
+        row = torch.minimum(order // columns, _whole(scores.shape[1] - 1, order))
+        labels = order % columns if self.multi_label else best.gather(1, row)
+        boxes = _rows(boxes, row)
+
+        found = kept >= 0
+        boxes = boxes * found.unsqueeze(2).to(boxes.dtype)
+        apart = boxes
+        if not self.class_agnostic:
+            # Boxes of different classes are moved apart, as mmcv's batched_nms does.
+            step = boxes.flatten(1).amax(dim=1) + 1
+            apart = boxes + (labels.to(boxes.dtype) * step.unsqueeze(1)).unsqueeze(2)
+        survives = suppress(apart, kept, self.iou_threshold, self.max_per_img)
+        kept = torch.where(survives, kept, torch.full_like(kept, -1.0))
+        kept = functional.pad(kept, [0, self.max_per_img], value=-1.0)
+        kept, order = kept.topk(self.max_per_img, dim=1)
+        order = order.clamp(max=self.nms_pre - 1)
+        found = kept >= 0
+        boxes = _rows(boxes, order) * found.unsqueeze(2).to(boxes.dtype)
+        labels = torch.where(found, labels.gather(1, order), torch.full_like(order, -1))
+        return boxes, kept.clamp(min=0), labels
+
+    def _decode(self, raw_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Boxes ``(N, n, 4)`` and sigmoids ``(N, n, 1 + classes)`` of every prediction.
+
+        As the head's ``decode_maps``, in operations that keep batch and size variable in a trace.
+        """
+        boxes, scores = [], []
+        for level, raw in enumerate(raw_maps):
+            anchors, stride = getattr(self, f'anchors_{level}'), self.strides[level]
+            height, width = raw.shape[2], raw.shape[3]
+            rows = raw.float().reshape(raw.shape[0], len(anchors), 5 + self.num_classes, -1)
+            rows = rows.permute(0, 3, 1, 2).flatten(1, 2)
+            x = torch.arange(width, device=raw.device).to(anchors.dtype) * stride
+            y = torch.arange(height, device=raw.device).to(anchors.dtype) * stride
+            x, y = x.unsqueeze(0).expand(height, width), y.unsqueeze(1).expand(height, width)
+            shift = torch.stack([x, y, x, y], dim=2).reshape(-1, 1, 4)
+            priors = (anchors.unsqueeze(0) + shift).reshape(1, -1, 4)
+            boxes.append(self.coder.decode(priors, rows[..., :4], stride))
+            scores.append(rows[..., 4:].sigmoid())
+        return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
+
+
+class SegmentationPostprocess(nn.Module):
+    """Probability and mask from the logits of a segmentor with one foreground class.
+
+    Args:
+        head: The model's ``decode_head``, with ``out_channels=1``.
+
+    Raises:
+        ValueError: It has more channels.
+
+    Shape:
+        Logits ``(N, 1, H, W)``, the last if there are several -> probability ``(N, 1, h, w)``
+        float32 and mask ``(N, 1, h, w)`` uint8 (1: probability above the threshold), at the size of
+        the unpadded images.
+    """
+
+    #: Names of the outputs.
+    outputs = ('probability', 'mask')
+
+    def __init__(self, head: BaseModule) -> None:
+        super().__init__()
+        channels = getattr(head, 'out_channels', None)
+        if channels != 1:
+            raise ValueError(
+                f'post-processing: decode_head has out_channels={channels}, expected 1 (sigmoid); '
+                'export the network alone (without --with-postprocess)'
+            )
+        threshold = getattr(head, 'threshold', None)
+        self.threshold = 0.5 if threshold is None else float(threshold)
+        self.align_corners = bool(head.align_corners)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The threshold."""
+        return {'threshold': self.threshold}
+
+    def forward(
+        self, raw_maps: Sequence[Tensor], inputs: Tensor, images: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Probability and mask; the arguments are those of :class:`DetectionPostprocess`."""
+        logits = raw_maps[-1].float()
+        if tuple(map(int, logits.shape[2:])) != tuple(map(int, inputs.shape[2:])):
+            logits = functional.interpolate(
+                logits, inputs.shape[2:], mode='bilinear', align_corners=self.align_corners
+            )
+        probability = logits[:, :, : images.shape[2], : images.shape[3]].sigmoid()
+        return probability, (probability > self.threshold).to(torch.uint8)
+
+
+def _number(value: int, like: Tensor) -> Tensor:
+    """A size as a float scalar; inside a trace it stays a variable."""
+    return torch.as_tensor(value, device=like.device).to(like.dtype)
+
+
+def _whole(value: int, like: Tensor) -> Tensor:
+    """A size as a whole scalar; inside a trace it stays a variable."""
+    return torch.as_tensor(value, device=like.device).to(like.dtype)
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """Rows ``(N, m, c)`` of values ``(N, n, c)`` at positions ``(N, m)``."""
+    return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.shape[2]))

@@ -1,0 +1,50 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""tools/deployment/export.py"""
+
+import importlib.util
+import time
+
+import pytest
+
+from smallobj_mm.deployment.latency import latency_table, measure
+
+
+@pytest.fixture(scope='module')
+def tool(repo_root):
+    path = repo_root / 'tools' / 'deployment' / 'export.py'
+    spec = importlib.util.spec_from_file_location('export_tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_export(systems, tool, tmp_path, capsys):
+    """One format, an option of the config; the file and the table."""
+    system, config = systems['seg'], tmp_path / 'toy.py'
+    system.cfg.dump(str(config))
+    arguments = [str(config), str(system.weights), '--format', 'torchscript', '--shape', '48']
+    arguments += ['--rounds', '2', '--with-postprocess', '--threads', '1', '--out']
+    options = ['--cfg-options', 'model.decode_head.threshold=0.3']
+    tool.main([*arguments, str(tmp_path / 'out' / 'model.torchscript'), *options])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(f'{tmp_path}/out/model.torchscript: equal to PyTorch, largest')
+    assert [line.split()[0] for line in printed[2:]] == ['backend', 'pytorch', 'torchscript']
+    from smallobj_mm.deployment import load_backend
+
+    info = load_backend(tmp_path / 'out' / 'model.torchscript').info
+    assert info.config == 'toy' and info.settings == {'threshold': 0.3}
+
+
+def test_latency():
+    """Medians, and the ratio to the first within each turn."""
+    rows = measure({'a': lambda: time.sleep(0.002), 'b': lambda: time.sleep(0.006)}, 3, 1)
+    assert rows['a'].ratio == 1 and rows['b'].ratio > 1.5
+    assert rows['b'].milliseconds >= rows['b'].best >= 6
+    assert len(latency_table(rows).splitlines()) == 3
+
+
+@pytest.mark.parametrize('option', [['--shape', '0'], ['--threads', '0'], ['--format', 'caffe']])
+def test_options(tool, option, capsys):
+    with pytest.raises(SystemExit) as left:
+        tool.main(['config', *option])
+    assert left.value.code == 2 and capsys.readouterr().err
