@@ -16,6 +16,7 @@ from smallobj_mm.utils.half import use_half
 from smallobj_mm.utils.tta import tta_settings
 
 from .assembly import DetectionAssembler, SegmentationAssembler
+from .exported import build_exported, is_exported
 from .loading import TASKS, build_network, class_names, find_weights, read_config
 from .predicting import Predictor, input_shapes
 from .preparing import ImagePreparer, find_pipeline
@@ -73,8 +74,10 @@ class SmallObjectInferencer:
     Args:
         config: Path of a config, or the name of one that comes with the package, whose
             ``default_scope`` is 'mmdet' or 'mmseg'; or an mmengine ``Config``.
-        weights: Checkpoint (.pth) or .safetensors, read as plain tensors. None takes the weights
-            that come with the package for the config.
+        weights: Checkpoint (.pth) or .safetensors, read as plain tensors; or what
+            tools/deployment/export.py wrote: .onnx, .xml (OpenVINO), or .torchscript, which is a
+            program, so that you must trust where it is from. None takes the weights that come
+            with the package for the config.
         device: Where the network runs.
         tta: Test-time augmentation: ``tta_model`` and ``tta_pipeline`` of the config; where it
             has none, images are also seen flipped, see :func:`~smallobj_mm.utils.tta.tta_settings`.
@@ -114,7 +117,14 @@ class SmallObjectInferencer:
         if tta:
             tta_model, steps = tta_settings(cfg, steps)
         self.preparer = ImagePreparer(cfg, self.name, steps)
-        self.model, meta = build_network(cfg, self.weights_path, device)
+        exported = is_exported(self.weights_path)
+        if half and exported:
+            raise ValueError(
+                f'{self.weights_path}: half precision is for checkpoints, expected half=False with '
+                'an exported file'
+            )
+        build = build_exported if exported else build_network
+        self.model, meta = build(cfg, self.weights_path, device)
         if half:
             use_half(self.model)
         self._predictor = Predictor(self.model, cfg, tta_model)
