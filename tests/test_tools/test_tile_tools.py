@@ -15,7 +15,8 @@ from smallobj_mm.utils.cli import errors_in_one_line
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 TOYS = Path(__file__).resolve().parents[1] / 'test_inference'
-BOXES = [(10, 12, 16, 18), (40, 30, 48, 38)]
+#: The last is a pixel, which half the size dims away.
+BOXES = [(10, 12, 16, 18), (40, 30, 48, 38), (61, 21, 62, 22)]
 
 
 @pytest.fixture(scope='module')
@@ -75,8 +76,8 @@ def test_slices_find_what_the_whole_does_not(task, repo_root, capsys):
     assert whole['seen'] == 'whole' and tiles[0]['seen'] == 'tiles of 64 px'
     assert tiles[0]['AP50'] == tiles[0]['AP_tiny'] == tiles[0]['AP'] == 1
     assert tiles[0]['AP_small'] == -1
-    assert whole['AP_tiny'] < tiles[1]['AP_tiny'] < 1
-    assert said.splitlines()[-2].split()[:5] == ['tiles', 'of', '80', 'px', '1.0000']
+    assert whole['AP50'] < 0.7 and tiles[1]['AP_tiny'] < 1
+    assert said.splitlines()[-2].split()[:4] == ['tiles', 'of', '80', 'px']
 
 
 def test_errors_of_one_line(task, repo_root, capsys, monkeypatch):
