@@ -33,7 +33,7 @@ def is_exported(path: Path) -> bool:
 
 
 def build_exported(
-    cfg: Config, path: Path, device: str | torch.device
+    cfg: Config, path: Path, device: str | torch.device, threads: int | None = None
 ) -> tuple[BaseModel, dict[str, Any]]:
     """A model whose network is an exported file.
 
@@ -44,6 +44,7 @@ def build_exported(
         cfg: Config with ``default_scope``; changed where the machine asks for it.
         path: .onnx, .xml or .torchscript, exported without pre- and post-processing.
         device: Where the file's network runs.
+        threads: Of the file's network on the CPU; None leaves it to what runs it.
 
     Returns:
         The model in evaluation mode, and the classes that the file names.
@@ -53,7 +54,7 @@ def build_exported(
         RuntimeError: It does not support the device.
         ValueError: The file is of another model, or was exported with pre- or post-processing.
     """
-    backend = load_backend(path, device)
+    backend = load_backend(path, device, threads)
     _check_options(backend.info, path)
     own = head_signature(cfg.model)
     if (backend.info.scope, backend.info.head) != (cfg.default_scope, own):

@@ -187,7 +187,9 @@ def build_subject(
     if BACKENDS[backend] is not None:
         from smallobj_mm.inference.exported import build_exported
 
-        return Subject(build_exported(cfg, file, 'cpu')[0], preparer, cfg.default_scope)
+        return Subject(
+            build_exported(cfg, file, 'cpu', options.threads)[0], preparer, cfg.default_scope
+        )
     model = _build(cfg)
     load_weights(model, load_plain(file), str(file))
     if backend == 'deployed':

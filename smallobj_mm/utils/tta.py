@@ -81,6 +81,11 @@ def tta_settings(cfg: Config, pipeline: list[dict]) -> tuple[ConfigDict, list[di
 
 
 def _usual_model(cfg: Config, scope: str) -> dict:
+    if scope == 'mmdet':
+        model = deepcopy(_MODELS[scope])
+        limit = (cfg.model.get('test_cfg') or {}).get('max_per_img')
+        model['tta_cfg']['max_per_img'] = limit or model['tta_cfg']['max_per_img']
+        return model
     if scope != 'mmseg':
         return deepcopy(_MODELS[scope])
     return dict(

@@ -59,6 +59,18 @@ def test_many_classes_get_the_stock_model():
     assert [view['prob'] for view in views] == [1.0, 0.0] and truth == TRUTH
 
 
+def test_detectors_keep_their_limit():
+    pipeline = [LOAD, TRUTH, dict(type='PackDetInputs')]
+    loader = dict(dataset=dict(type='Any', pipeline=pipeline))
+    for test_cfg, limit in ((dict(max_per_img=300), 300), (None, 100)):
+        model = dict(type='Any', test_cfg=test_cfg)
+        cfg = Config(dict(default_scope='mmdet', model=model, test_dataloader=loader))
+        set_tta(cfg)
+        assert cfg.model.type == 'DetTTAModel' and cfg.model.tta_cfg.max_per_img == limit
+        steps = [step['type'] for step in cfg.test_dataloader.dataset.pipeline]
+        assert steps == [LOAD['type'], 'TestTimeAug']
+
+
 def test_the_stock_model_is_replaced_where_it_fails():
     stock = dict(type='SegTTAModel')
     steps = [LOAD, dict(type='TestTimeAug', transforms=[[dict(type='RandomFlip')], [PACK]])]

@@ -3,8 +3,9 @@
 """What an image in tiles costs on top of its tiles: time, and memory by size of the image.
 
 The inferencer on a whole image is compared with the sum of the times of its network on the same
-tiles, prepared before, in turns. What the inferencer adds in time is also read off a clock inside
-of its calls, which neighbours on the machine disturb least. Peak memory is that of fresh processes.
+tiles, prepared before, in turns. What the inferencer adds is also read off clocks around its own
+calls of the network: one of the time that passes, and one of the time that the processor works for
+this process, which neighbours on the machine disturb least. Peak memory is that of fresh processes.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
@@ -90,17 +91,22 @@ class Clock:
 
     Args:
         call: What is called.
+
+    Attributes:
+        seconds: What passed.
+        processor: What the processor worked, in all threads.
     """
 
     def __init__(self, call: Callable) -> None:
         self.call = call
-        self.seconds = 0.0
+        self.seconds = self.processor = 0.0
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Call it."""
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         result = self.call(*args, **kwargs)
         self.seconds += time.perf_counter() - start
+        self.processor += time.process_time() - processor
         return result
 
 
@@ -112,9 +118,9 @@ def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) ->
     model = inferencer.model
     scope = inferencer.cfg.default_scope
 
-    def tiles() -> float:
+    def tiles() -> Clock:
         """The network alone on each batch of tiles; prepared outside of the clock."""
-        seconds = 0.0
+        clock = Clock(model)
         for start in range(0, len(grid), args.batch_size):
             items = [
                 inferencer.preparer.prepare(tile.cut(image), 'scene')
@@ -123,39 +129,44 @@ def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) ->
             with torch.no_grad(), DefaultScope.overwrite_default_scope(scope):
                 data = model.data_preprocessor(pseudo_collate(items), False)
                 inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
-                before = time.perf_counter()
-                model(inputs, data['data_samples'], mode='predict')
-                seconds += time.perf_counter() - before
-        return seconds
+                clock(inputs, data['data_samples'], mode='predict')
+        return clock
 
-    def whole() -> tuple[float, float]:
-        """The inferencer, and of it the network."""
-        clock = Clock(model.forward)
-        model.forward = clock
-        start = time.perf_counter()
-        inferencer(image, args.batch_size, args.tile, args.overlap)
-        seconds = time.perf_counter() - start
-        model.forward = clock.call
-        return seconds, clock.seconds
+    def whole() -> tuple[Clock, Clock]:
+        """The inferencer, and its calls of the network."""
+        clock, inside = Clock(inferencer), Clock(model.forward)
+        model.forward = inside
+        clock(image, args.batch_size, args.tile, args.overlap)
+        model.forward = inside.call
+        return clock, inside
 
     tiles()
-    turns = []
+    alone, images, insides = [], [], []
     for turn in range(args.rounds):
+        if turn % 2 == 0:
+            alone.append(tiles())
+        image_clock, inside = whole()
+        images.append(image_clock)
+        insides.append(inside)
         if turn % 2:
-            image_time, inside = whole()
-            tile_time = tiles()
-        else:
-            tile_time = tiles()
-            image_time, inside = whole()
-        turns.append((tile_time, image_time, inside))
+            alone.append(tiles())
     return dict(
         tiles=len(grid),
-        tile_seconds=statistics.median(one[0] for one in turns),
-        image_seconds=statistics.median(one[1] for one in turns),
-        ratio=statistics.median(one[1] / one[0] for one in turns),
-        inside_ratio=statistics.median(one[1] / one[2] for one in turns),
-        added_ms_a_tile=statistics.median((one[1] - one[2]) / len(grid) * 1e3 for one in turns),
+        tile_seconds=statistics.median(one.seconds for one in alone),
+        image_seconds=statistics.median(one.seconds for one in images),
+        ratio=_ratio(images, alone, 'seconds'),
+        inside=_ratio(images, insides, 'seconds'),
+        processor=_ratio(images, insides, 'processor'),
+        added=statistics.median(
+            (one.processor - other.processor) / len(grid) for one, other in zip(images, insides)
+        ),
     )
+
+
+def _ratio(clocks: list[Clock], others: list[Clock], key: str) -> float:
+    """Median over the turns."""
+    pairs = zip(clocks, others)
+    return statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
 
 
 def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
@@ -207,8 +218,8 @@ def main(argv: list[str] | None = None) -> None:
         f'{found["tiles"]} tiles alone {found["tile_seconds"]:.2f} s, image '
         f'{found["image_seconds"]:.2f} s\n'
         f'image / sum of the tiles: {found["ratio"]:.3f} (median of {args.rounds} turns)\n'
-        f'image / its own calls of the network: {found["inside_ratio"]:.3f}, '
-        f'{found["added_ms_a_tile"]:.1f} ms a tile besides the network'
+        f'image / its own calls of the network: {found["inside"]:.3f}; in time of the processor '
+        f'{found["processor"]:.3f}, {1e3 * found["added"]:.1f} ms a tile besides the network'
     )
     if args.no_memory:
         return
