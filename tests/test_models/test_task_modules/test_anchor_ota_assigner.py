@@ -182,7 +182,7 @@ def test_cells_stay_on_the_map():
     corners = [(-3.0, -3.0, 3.0, 3.0), (125.0, 93.0, 131.0, 99.0), (-9.0, 40.0, -1.0, 48.0)]
     got = find([0] * 3, corners)
     for level, (rows, cols) in enumerate(GRIDS):
-        here = got[got.level == level]
+        here = got.pick(got.level == level)
         assert ((here.row >= 0) & (here.row < rows)).all()
         assert ((here.col >= 0) & (here.col < cols)).all()
 
