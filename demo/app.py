@@ -105,14 +105,18 @@ def main(argv: list[str] | None = None) -> None:
                 max_file_size=MOST_BYTES, theme=theme(), css=style(),
             )  # fmt: skip
         except OSError as error:
-            reason = ' '.join(str(error).split())
+            # What gradio advises after the first sentence is about its own options.
+            reason = ' '.join(str(error).split()).partition('. ')[0]
             raise OSError(
-                f'{args.host}:{args.port}: {reason}; give another --port or --host'
+                f'{args.host}:{args.port} cannot be listened on ({reason}); give another --port '
+                'or --host'
             ) from None
         print(f'the page is at {blocks.local_url} (Ctrl+C ends it)', flush=True)
         blocks.block_thread()
 
 
 if __name__ == '__main__':
+    # As the interpreter calls this file: so its errors are known as those of the tool.
+    sys.argv[0] = os.path.abspath(sys.argv[0])
     with errors_in_one_line():
         main()

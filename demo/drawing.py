@@ -112,7 +112,7 @@ def _framed(
 def _number(canvas: np.ndarray, bboxes: np.ndarray) -> None:
     """Write numbers from 1 on beside boxes (n, 4) of the canvas, in place."""
     height, width = canvas.shape[:2]
-    scale = max(max(height, width) / ENLARGED, 0.6) * 0.5
+    scale = max(max(height, width) / ENLARGED, 0.6) * 0.42
     for number, (x1, y1, x2, _) in enumerate(bboxes.tolist(), 1):
         text = str(number)
         wide, high = cv2.getTextSize(text, _FONT, scale, 1)[0]

@@ -102,14 +102,14 @@ class Page:
                 self.message = gr.HTML(_HINT, elem_id='message')
                 self.picture = gr.Image(
                     label='Result', interactive=False, show_label=False, height=540,
-                    buttons=['fullscreen', 'download'], placeholder=' ', elem_id='picture',
+                    buttons=['fullscreen', 'download'], format='png', elem_id='picture',
                 )  # fmt: skip
                 with gr.Column(visible=False, elem_id='details') as self.details:
                     gr.HTML('Targets, enlarged', elem_classes='heading')
                     self.enlarged = gr.Gallery(
                         show_label=False, columns=4, height='auto', object_fit='contain',
                         buttons=['fullscreen'], interactive=False, container=False,
-                        elem_id='enlarged',
+                        format='png', elem_id='enlarged',
                     )  # fmt: skip
                     self.table = gr.Dataframe(
                         headers=list(HEADERS), label='Table (px)', interactive=False,
@@ -216,7 +216,7 @@ class Page:
         return (
             _summary(analysis, found),
             _rgb(draw(analysis, found, view)),
-            gr.Gallery(enlarged, visible=bool(enlarged)),
+            gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
             gr.Dataframe(table_rows(analysis, found), visible=bool(enlarged)),
             gr.Column(visible=True),
             gr.DownloadButton(interactive=False),
