@@ -116,7 +116,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    # As the interpreter calls this file: so its errors are known as those of the tool.
-    sys.argv[0] = os.path.abspath(sys.argv[0])
     with errors_in_one_line():
         main()

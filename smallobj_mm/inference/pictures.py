@@ -15,8 +15,8 @@ from smallobj_mm.visualization.sample_drawing import legend_strip
 
 from .targets import Targets, find_targets
 
-#: Small images are enlarged by whole numbers to about this height in pixels.
-HEIGHT = 512
+#: Small images are enlarged by whole numbers until their longer side has about so many pixels.
+SIDE = 512
 
 
 def draw_result(image: np.ndarray, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
@@ -34,7 +34,7 @@ def draw_result(image: np.ndarray, sample: BaseDataElement, classes: Sequence[st
     """
     image = np.clip(image, 0, 255).astype(np.uint8).reshape(*image.shape[:2], -1)
     image = image.repeat(3, axis=2) if image.shape[2] == 1 else image
-    zoom = max(round(HEIGHT / len(image)), 1)
+    zoom = max(round(SIDE / max(image.shape[:2])), 1)
     if 'pred_sem_seg' in sample:
         mask = sample.pred_sem_seg.data[0].cpu().numpy()
         return draw_verdict(image, mask, None, zoom)

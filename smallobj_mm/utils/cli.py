@@ -45,8 +45,9 @@ def is_user_error(error: BaseException) -> bool:
     trace = _last_frame(error)
     if trace is None or not isinstance(error, _MESSAGES):
         return False
-    filename = trace.tb_frame.f_code.co_filename
-    ours = os.path.abspath(filename).startswith(_PACKAGE) or filename == sys.argv[0]
+    filename = os.path.abspath(trace.tb_frame.f_code.co_filename)
+    # sys.argv[0] is relative where the tool was called so.
+    ours = filename.startswith(_PACKAGE) or filename == os.path.abspath(sys.argv[0])
     return ours and linecache.getline(filename, trace.tb_lineno).lstrip().startswith('raise ')
 
 

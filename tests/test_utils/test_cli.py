@@ -1,6 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Errors in one line."""
 
+import subprocess
+import sys
+
 import pytest
 
 from smallobj_mm.compat.mmcv_ext import MissingOperatorError, OperatorModule
@@ -20,6 +23,19 @@ def test_a_missing_file_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit), errors_in_one_line():
         open(tmp_path / 'missing\nname')
     assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_an_error_of_a_tool_called_by_a_relative_path(tmp_path):
+    tool = tmp_path / 'tool.py'
+    tool.write_text(
+        'from smallobj_mm.utils.cli import errors_in_one_line\n'
+        'with errors_in_one_line():\n'
+        "    raise ValueError('--out: expected another name')\n"
+    )
+    done = subprocess.run([sys.executable, 'tool.py'], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == 'error: --out: expected another name'
+    assert 'Traceback' not in done.stderr
 
 
 @pytest.mark.parametrize('cause', [lambda: 1 / 0, lambda: atomic_write_json('x', object())])
