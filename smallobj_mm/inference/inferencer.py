@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from .tiling import TileGrid, check_tiling
 
 #: What reading an image may raise.
 _UNREADABLE = (ValueError, OSError)
+
+_Assembler = Union[DetectionAssembler, SegmentationAssembler]
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Inference:
 class _Running:
     """An image some of whose tiles are not through the network yet."""
 
-    def __init__(self, inference: Inference, assembler: object | None) -> None:
+    def __init__(self, inference: Inference, assembler: _Assembler | None) -> None:
         self.inference = inference
         self.assembler = assembler
         self.open = len(assembler.grid) if assembler else 0
@@ -246,7 +249,9 @@ class SmallObjectInferencer:
                 image = self.preparer.read(source.path)
         except _UNREADABLE as error:
             return _Running(Inference(source, error=error), None)
-        grid = TileGrid(*image.shape[:2], tile, overlap)
+        height, width = image.shape[:2]
+        grid = TileGrid(height, width, tile, overlap)
+        assembler: _Assembler
         if self.task == 'detection':
             assembler = DetectionAssembler(grid, threshold)
         else:
@@ -256,14 +261,16 @@ class SmallObjectInferencer:
 
     def _prepare(self, running: _Running, index: int) -> dict:
         """A tile as the network is given it."""
-        inference = running.inference
-        tile = running.assembler.grid.tiles[index]
-        return self.preparer.prepare(tile.cut(inference.image), inference.source.path)
+        inference, assembler = running.inference, running.assembler
+        assert assembler is not None and inference.image is not None  # or it would have no tiles
+        part = assembler.grid.tiles[index].cut(inference.image)
+        return self.preparer.prepare(part, inference.source.path)
 
     def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
         """Give tiles of one size to the network, and the results to their images."""
         samples = self._predictor([item for *_, item in batch])
         for (running, index, _), sample in zip(batch, samples):
+            assert running.assembler is not None
             running.assembler.add(index, sample)
             running.open -= 1
 
@@ -271,7 +278,7 @@ class SmallObjectInferencer:
     def _finish(running: _Running) -> Inference:
         """Put the tiles of an image together."""
         inference = running.inference
-        if running.assembler is not None:
+        if running.assembler is not None and inference.image is not None:
             sample = running.assembler.finish()
             size = inference.image.shape[:2]
             sample.set_metainfo(
