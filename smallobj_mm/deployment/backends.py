@@ -296,7 +296,10 @@ def load_backend(
         raise ValueError(
             f'precision is {precision!r}, expected f32, or bf16 for an OpenVINO file (.xml)'
         )
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise RuntimeError(f'device {device}: unknown, expected cpu or cuda') from None
     if kind == 'onnx':
         return OnnxRuntimeBackend(path, device, threads)
     if kind == 'openvino':

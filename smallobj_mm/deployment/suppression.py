@@ -46,24 +46,14 @@ class _OnnxSuppression(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
-        boxes: Tensor,
-        scores: Tensor,
-        iou_threshold: float,
-        limit: int,
+        ctx: Any, boxes: Tensor, scores: Tensor, iou_threshold: float, limit: int
     ) -> Tensor:
         """Rows ``(S, 3)`` int64 of every candidate: a graph is written, nobody reads the values."""
         image, position = (scores[:, 0] > _NONE).nonzero(as_tuple=True)
         return torch.stack([image, torch.zeros_like(image), position], dim=1)
 
     @staticmethod
-    def symbolic(
-        g: Any,
-        boxes: torch.Value,
-        scores: torch.Value,
-        iou_threshold: float,
-        limit: int,
-    ) -> torch.Value:
+    def symbolic(g: Any, boxes: Any, scores: Any, iou_threshold: float, limit: int) -> Any:
         """The operator in the graph."""
         constants = (
             torch.tensor([limit], dtype=torch.long),

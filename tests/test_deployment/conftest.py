@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Models and files that several tests share; pytest adds no folder with --import-mode=importlib."""
 
+import copy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,7 @@ from deployment_toys import FORMATS, NAMES, SMALL, build, randomize, spread_scor
 
 @pytest.fixture(scope='session')
 def systems(repo_root, tmp_path_factory):
-    """Task -> cfg, weights (path), model (as built), preparer."""
-    from smallobj_mm.inference.preparing import ImagePreparer, find_pipeline
-
+    """Task -> cfg, weights (path), model (as built)."""
     found = {}
     for task, name in NAMES.items():
         cfg = Config.fromfile(repo_root / 'configs' / f'{name}.py')
@@ -31,8 +30,7 @@ def systems(repo_root, tmp_path_factory):
             spread_scores(model)
         weights = tmp_path_factory.mktemp(task) / f'{task}.pth'
         torch.save(dict(state_dict=model.state_dict()), weights)
-        preparer = ImagePreparer(cfg, name, find_pipeline(cfg, name))
-        found[task] = SimpleNamespace(cfg=cfg, weights=weights, model=model, preparer=preparer)
+        found[task] = SimpleNamespace(cfg=cfg, weights=weights, model=model)
     return found
 
 
@@ -50,7 +48,7 @@ def exports(systems, tmp_path_factory):
             system, folder = systems[task], tmp_path_factory.mktemp('exported')
             options = ExportOptions(FORMATS, complete, complete, shape=(64, 96))
             made[task, complete] = export_model(
-                system.cfg.copy(), system.weights, Path(folder) / task, options
+                copy.deepcopy(system.cfg), system.weights, Path(folder) / task, options
             )
         return made[task, complete]
 

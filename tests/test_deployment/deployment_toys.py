@@ -1,15 +1,16 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Both systems made tiny, with random weights that find something."""
 
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
+from mmdet.structures import DetDataSample
 from mmengine.registry import MODELS, DefaultScope
-
-import smallobj_mm  # noqa: F401
+from mmseg.structures import SegDataSample
 
 FORMATS = ('onnx', 'openvino', 'torchscript')
-LEVELS = [4, 4, 8, 8]
+LEVELS = [4, 4, 8]
 NAMES = {'det': 'obsdm/obsdm_r18_demo', 'seg': 'ismallnet/ismallnet_demo'}
 SMALL = {
     'det': {
@@ -26,7 +27,9 @@ SMALL = {
     },
     'seg': {
         'model.backbone.channels': LEVELS,
+        'model.backbone.num_blocks': [1] * 3,
         'model.neck.in_channels': LEVELS,
+        'model.neck.num_blocks': [1] * 3,
         'model.decode_head.head_module.in_channels': LEVELS,
         'model.decode_head.prior_prob': 0.4,
     },
@@ -71,9 +74,14 @@ def scene(height, width, seed=0):
 
 
 def predict(system, images):
-    """What the model says of images (h, w, 3) of one size, in pixels of the image."""
-    model, cfg = system.model, system.cfg
-    with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
-        items = [system.preparer.prepare(image, 'image.png') for image in images]
-        data = model.data_preprocessor(pseudo_collate(items), False)
-        return model(data['inputs'], data['data_samples'], mode='predict')
+    """What the model says of images (h, w, 3) of one size, without the pipeline's resize."""
+    kind = DetDataSample if system.cfg.default_scope == 'mmdet' else SegDataSample
+    size = images[0].shape[:2]
+    meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0))
+    data = dict(
+        inputs=[torch.from_numpy(image).permute(2, 0, 1) for image in images],
+        data_samples=[kind(metainfo=meta) for _ in images],
+    )
+    with DefaultScope.overwrite_default_scope(system.cfg.default_scope), torch.no_grad():
+        data = system.model.data_preprocessor(data, False)
+        return system.model(data['inputs'], data['data_samples'], mode='predict')

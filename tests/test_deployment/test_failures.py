@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """What is wrong is one line, and no file appears."""
 
+import copy
 import dataclasses
 import importlib
 
@@ -29,7 +30,7 @@ def test_a_file_that_differs_does_not_appear(systems, tmp_path, monkeypatch):
     (tmp_path / 'model.torchscript').write_text('before')
     system, options = systems['seg'], ExportOptions(['torchscript'], shape=(32, 48))
     with pytest.raises(RuntimeError, match='map_0 differs from PyTorch by 1.00e-02, expected at'):
-        export_model(system.cfg.copy(), system.weights, tmp_path / 'model', options)
+        export_model(copy.deepcopy(system.cfg), system.weights, tmp_path / 'model', options)
     assert [path.name for path in tmp_path.iterdir()] == ['model.torchscript']
     assert (tmp_path / 'model.torchscript').read_text() == 'before'
 

@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``SmallObjectInferencer`` with an exported file as weights."""
 
+import copy
+
 import pytest
 import torch
 from deployment_toys import FORMATS, scene
@@ -49,11 +51,11 @@ def test_refused(systems, exports):
     onnx = {task: exports(task, False).files['onnx'] for task in ('det', 'seg')}
     with pytest.raises(ValueError, match='det.onnx: exported from obsdm_r18_demo, whose'):
         SmallObjectInferencer(seg.cfg, onnx['det'])
-    other = det.cfg.copy()
+    other = copy.deepcopy(det.cfg)
     other.model.bbox_head.prior_generator.base_sizes[0][0] = (7, 8)
     with pytest.raises(ValueError, match='whose prior_generator is not that of the config'):
         SmallObjectInferencer(other, onnx['det'])
-    other = det.cfg.copy()
+    other = copy.deepcopy(det.cfg)
     other.model.data_preprocessor.mean = [1.0, 2.0, 3.0]
     with pytest.raises(ValueError, match='exported with mean=.*, the data_preprocessor of the'):
         SmallObjectInferencer(other, onnx['det'])
