@@ -2,6 +2,7 @@
 """Stages of a toy segmentor, and what is written about them."""
 
 import importlib
+import importlib.util
 import json
 import time
 from pathlib import Path
@@ -27,11 +28,11 @@ def toys():
         yield importlib.import_module('infer_toys')  # a fresh process finds it as well
 
 
-def row(**values):
+def row(config='net'):
     values = dict(
-        config='net', backend='pytorch', images='made', input_shape=(96, 128), parameters=2_500_000,
+        config=config, backend='pytorch', images='made', input_shape=(96, 128), parameters=2_500_000,
         flops=12_300_000_000, loading=1.0, preprocessing=2.0, model=30.0, postprocessing=7.0,
-        peak_memory=100 * 2**20, matmul=8e10, **values,
+        peak_memory=100 * 2**20, matmul=8e10,
     )  # fmt: skip
     return SpeedRow(**values)
 
@@ -118,3 +119,34 @@ def test_report(tmp_path):
     ]
     assert lines[3].endswith('| 25.0 | - |') and 'GFLOP/s: net 80' in lines[5]
     assert cv2.imread(str(tmp_path / 'out' / 'speed.png')).shape[1] > 800
+
+
+def test_tool_reports_several_configs(repo_root, tmp_path, monkeypatch, capsys):
+    path = repo_root / 'tools' / 'analysis_tools' / 'benchmark.py'
+    spec = importlib.util.spec_from_file_location('benchmark_tool', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    asked = []
+
+    def measured(config, weights, options, progress):
+        asked.append((config, weights, options))
+        return [row(config=config)]
+
+    monkeypatch.setattr(tool, 'measure_config', measured)
+    command = ['benchmark.py', 'a', 'b', '--report', str(tmp_path), '--backend', 'openvino']
+    monkeypatch.setattr('sys.argv', [*command, '--shape', '96', '--no-memory'])
+    tool.main()
+    assert f'speed.json, speed.md and speed.png are in {tmp_path}' in capsys.readouterr().out
+    assert [one[:2] for one in asked] == [('a', None), ('b', None)]
+    options = asked[0][2]
+    assert options.shape == (96, 96) and options.backends == ['openvino'] and not options.memory
+    assert len(json.loads((tmp_path / 'speed.json').read_text())['rows']) == 2
+    for arguments, words in (
+        (['a', 'b'], '2 configs, expected one'),
+        (['a', 'b', '--report', 'x', '--checkpoint', 'c'], '1 files for 2 configs'),
+        (['a', '--report', 'x', '--train'], '--report goes without'),
+    ):
+        monkeypatch.setattr('sys.argv', ['benchmark.py', *arguments])
+        with pytest.raises(SystemExit):
+            tool.main()
+        assert words in capsys.readouterr().err
