@@ -30,7 +30,7 @@ def toys():
 
 def row(config='net'):
     values = dict(
-        config=config, backend='pytorch', images='made', input_shape=(96, 128), parameters=2_500_000,
+        config=config, backend='pytorch', images='made', input_shape=(96, 128), parameters=2500000,
         flops=12_300_000_000, loading=1.0, preprocessing=2.0, model=30.0, postprocessing=7.0,
         peak_memory=100 * 2**20, matmul=8e10,
     )  # fmt: skip
