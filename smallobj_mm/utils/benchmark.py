@@ -1,6 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Time and work of models, as ratios against a baseline measured in the same run."""
 
+import contextlib
+import ctypes
+import gc
 import statistics
 import sys
 import time
@@ -74,8 +77,8 @@ def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') 
     """Bytes that a call needs at most on top of what is held before.
 
     On the CPU it is the process's largest resident size during the call over that before it.
-    What an earlier call left in the allocator is not seen again: for exact figures measure in a
-    fresh process. Systems other than Linux give the growth of the largest size so far.
+    Systems other than Linux give the growth of the largest size so far: measure what needs most
+    there, or measure in a fresh process.
 
     Args:
         call: What is measured.
@@ -94,7 +97,14 @@ def peak_memory(call: Callable[[], object], device: torch.device | str = 'cpu') 
 
 
 def _reset_largest_resident() -> bool:
-    """Let Linux count the largest resident size anew; whether it does."""
+    """Let Linux count the largest resident size anew; whether it does.
+
+    What the allocator keeps of freed memory goes back before: a call that takes it again would
+    seem to need nothing.
+    """
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # of glibc only
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path('/proc/self/clear_refs').write_text('5')
         return _status('VmHWM') > 0
