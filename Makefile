@@ -51,7 +51,7 @@ demo: $(STAMP)
 	@echo "   seg: pictures    $(DEMO_DIR)/seg/pictures"
 
 test: $(STAMP)
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
