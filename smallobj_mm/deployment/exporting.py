@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +75,7 @@ def export_model(
     weights: str | Path | None,
     out: str | Path | None = None,
     options: ExportOptions = ExportOptions(),
+    on_file: Callable[[Path, float], None] | None = None,
 ) -> Exported:
     """Export a deployed model; each file appears when it was found equal to PyTorch.
 
@@ -85,6 +86,7 @@ def export_model(
         out: Where the files go, with or without the ending, which each format replaces by its own;
             None for the config's name in the current folder.
         options: See there.
+        on_file: Called with each file that was written and its largest difference from PyTorch.
 
     Returns:
         The network and the files.
@@ -129,6 +131,8 @@ def export_model(
             write(network, example, info, staged)
             result.differences[kind] = check_backend(load_backend(staged), network, shapes)
         result.files[kind] = base.with_name(base.name + endings[0])
+        if on_file is not None:
+            on_file(result.files[kind], result.differences[kind])
     return result
 
 
