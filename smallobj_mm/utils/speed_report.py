@@ -35,6 +35,7 @@ BACKENDS = {
     'pytorch': None, 'deployed': None, 'onnxruntime': 'onnx', 'openvino': 'openvino',
     'torchscript': 'torchscript',
 }  # fmt: skip
+_TITLES = {'preprocessing': 'pre-processing', 'postprocessing': 'post-processing'}
 #: Images of a data set that are looked at.
 MOST_IMAGES = 16
 
@@ -72,9 +73,14 @@ class SpeedRow:
     matmul: float
 
     @property
+    def stages(self) -> tuple[float, ...]:
+        """What the stages take, ms."""
+        return self.loading, self.preprocessing, self.model, self.postprocessing
+
+    @property
     def total(self) -> float:
         """All stages, ms."""
-        return self.loading + self.preprocessing + self.model + self.postprocessing
+        return sum(self.stages)
 
 
 @dataclass
@@ -217,12 +223,12 @@ def write_report(rows: Sequence[SpeedRow], folder: PathLike, options: SpeedOptio
     content = dict(machine=machine, rows=[dict(asdict(row), total=row.total) for row in rows])
     atomic_write_json(folder / 'speed.json', content, indent=1)
     atomic_write_text(folder / 'speed.md', speed_table(rows) + '\n\n' + _conditions(rows, machine))
-    bars = [
-        (f'{row.config}\n{row.backend}', (row.loading, row.preprocessing, row.model,
-                                           row.postprocessing))
-        for row in rows
-    ]  # fmt: skip
-    atomic_write_bytes(folder / 'speed.png', figure_png(draw_speed(bars, Stages._fields)))
+    panels = [
+        (config, [(row.backend, row.stages) for row in rows if row.config == config])
+        for config in dict.fromkeys(row.config for row in rows)
+    ]
+    names = [_TITLES.get(name, name) for name in Stages._fields]
+    atomic_write_bytes(folder / 'speed.png', figure_png(draw_speed(panels, names)))
 
 
 def speed_table(rows: Sequence[SpeedRow]) -> str:
@@ -234,12 +240,12 @@ def speed_table(rows: Sequence[SpeedRow]) -> str:
     ]
     for row in rows:
         height, width = row.input_shape
-        stages = (row.loading, row.preprocessing, row.model, row.postprocessing, row.total)
+        stages = (*row.stages, row.total)
         peak = f'{row.peak_memory / 2**20:.0f} MiB' if row.peak_memory else '-'
         lines.append(
             f'| {row.config} | {row.backend} | {width}x{height} | {row.parameters / 1e6:.2f} M | '
             f'{row.flops / 1e9:.1f} | {" | ".join(f"{value:.1f}" for value in stages)} | '
-            f'{1e3 / row.total:.1f} | {peak} |'
+            f'{1e3 / row.total:.3g} | {peak} |'
         )
     return '\n'.join(lines)
 

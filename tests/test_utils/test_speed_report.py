@@ -113,11 +113,11 @@ def test_report(tmp_path):
     content = json.loads((tmp_path / 'out' / 'speed.json').read_text())
     assert content['rows'][0]['total'] == 40 and content['machine']['threads'] == 2
     lines = (tmp_path / 'out' / 'speed.md').read_text().splitlines()
-    cells = 'net pytorch 128x96 2.50_M 12.3 1.0 2.0 30.0 7.0 40.0 25.0 100_MiB'.split()
+    cells = 'net pytorch 128x96 2.50_M 12.3 1.0 2.0 30.0 7.0 40.0 25 100_MiB'.split()
     assert [cell.strip() for cell in lines[2].strip('|').split('|')] == [
         cell.replace('_', ' ') for cell in cells
     ]
-    assert lines[3].endswith('| 25.0 | - |') and 'GFLOP/s: net 80' in lines[5]
+    assert lines[3].endswith('| 25 | - |') and 'GFLOP/s: net 80' in lines[5]
     assert cv2.imread(str(tmp_path / 'out' / 'speed.png')).shape[1] > 800
 
 
