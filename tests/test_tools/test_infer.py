@@ -93,7 +93,7 @@ def test_detection(task, infer):
     assert found == [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in BOXES]
     assert len(rows(task)) == 6 and {row['class'] for row in rows(task)} == {'light'}
     picture = cv2.imread(str(task / 'out/pictures/a.png'))
-    zoom = round(512 / 150)
+    zoom = round(512 / 240)  # the longer side
     assert picture.shape[1] == 240 * zoom
     (x1, y1, x2, y2) = (zoom * value for value in BOXES[1])
     assert (picture[y1:y2, x1:x2] == 200).all(), 'the object itself stays visible'
