@@ -92,7 +92,7 @@ class DetectionPostprocess(nn.Module):
         kept = torch.where(kept > self.score_thr, kept, torch.full_like(kept, -1.0))
         # As many more that are none: there is always a full set of candidates to choose from.
         kept = functional.pad(kept, [0, self.nms_pre], value=-1.0)
-        kept, order = kept.topk(self.nms_pre, dim=1)
+        kept, order = _best(kept, self.nms_pre)
         # Their positions end at those of the last prediction.
         row = torch.minimum(order // columns, _whole(scores.shape[1] - 1, order))
         labels = order % columns if self.multi_label else best.gather(1, row)
@@ -108,7 +108,7 @@ class DetectionPostprocess(nn.Module):
         survives = suppress(apart, kept, self.iou_threshold, self.max_per_img)
         kept = torch.where(survives, kept, torch.full_like(kept, -1.0))
         kept = functional.pad(kept, [0, self.max_per_img], value=-1.0)
-        kept, order = kept.topk(self.max_per_img, dim=1)
+        kept, order = _best(kept, self.max_per_img)
         order = order.clamp(max=self.nms_pre - 1)
         found = kept >= 0
         boxes = _rows(boxes, order) * found.unsqueeze(2).to(boxes.dtype)
@@ -182,6 +182,17 @@ class SegmentationPostprocess(nn.Module):
             )
         probability = logits[:, :, : images.shape[2], : images.shape[3]].sigmoid()
         return probability, (probability > self.threshold).to(torch.uint8)
+
+
+def _best(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """The highest scores ``(N, number)`` of each row and their positions; of equals the first.
+
+    ONNX's TopK promises this order, PyTorch's does not: its stable sort does.
+    """
+    if torch.onnx.is_in_onnx_export():
+        return scores.topk(number, dim=1)
+    values, order = scores.sort(dim=1, descending=True, stable=True)
+    return values[:, :number], order[:, :number]
 
 
 def _number(value: int, like: Tensor) -> Tensor:
