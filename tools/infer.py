@@ -41,7 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--config', required=True, help='path of a config, or a name such as ismallnet_s_nuaa'
     )
     parser.add_argument(
-        '--weights', help='checkpoint; default: the weights that come with the package'
+        '--weights',
+        help='checkpoint, or a file of tools/deployment/export.py; default: the weights that come '
+        'with the package',
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument(

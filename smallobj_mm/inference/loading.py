@@ -114,7 +114,8 @@ def find_weights(weights: str | Path | None, name: str) -> Path:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f'{weights}: no such file of weights; expected a checkpoint (.pth) or .safetensors'
+            f'{weights}: no such file of weights; expected a checkpoint (.pth), .safetensors or an '
+            'exported .onnx, .xml or .torchscript'
         )
     return path
 
