@@ -57,3 +57,13 @@ def test_image_size_of_the_head_is_that_of_the_pipeline(cfg):
     transforms = {t.type: t for t in pipelines(cfg.train_dataloader.dataset)}
     if 'MosaicAffine' in transforms and cfg.model.bbox_head.get('obj_gain') == 0.7:
         assert max(transforms['MosaicAffine'].img_scale) == cfg.model.bbox_head.img_size
+
+
+def test_images_are_padded_with_the_grey_of_the_mosaics(cfg):
+    """mmdet pads what is normalized already: a value in grey levels would be a glaring border."""
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    grey = torch.full((3, 40, 40), 114, dtype=torch.uint8)
+    data = preprocessor(dict(inputs=[grey], data_samples=None))['inputs']
+    if cfg.model.bbox_head.type == 'DecoupledCrossHead':
+        assert data.shape[-2:] == (64, 64)
+        torch.testing.assert_close(data, torch.full_like(data, 114 / 255))

@@ -22,8 +22,6 @@ SMALL = {
         'model.bbox_head.head_module.in_channels': [8, 16, 32],
         'model.test_cfg.score_thr': 0.3,
         'model.test_cfg.max_per_img': 60,
-        # 114, behind the normalization, saturates the scores along the border
-        'model.data_preprocessor.pad_value': 114 / 255,
     },
     'seg': {
         'model.backbone.channels': LEVELS,
