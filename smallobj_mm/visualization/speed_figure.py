@@ -31,8 +31,8 @@ def draw_speed(
     figure = Figure(figsize=(8, 0.6 + sum(heights)), layout='constrained')
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
-    for place, (title, bars) in zip(grid, panels):
-        axes = figure.add_subplot(place)
+    for row, (title, bars) in enumerate(panels):
+        axes = figure.add_subplot(grid[row, 0])
         _draw_bars(axes, bars)
         axes.set_title(title, fontsize=10, loc='left')
     axes.set_xlabel('ms an image', fontsize=9)
