@@ -4,11 +4,12 @@
 Importing the package registers every component whose framework is installed.
 """
 
-from .compat import activate
+from .compat import activate, without_import_notes
 
 activate()  # before anything imports torchvision or mmcv
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402, F401
+with without_import_notes():
+    from . import datasets, engine, evaluation, models, visualization  # noqa: F401
 from .version import __version__  # noqa: E402
 
 __all__ = ['__version__']

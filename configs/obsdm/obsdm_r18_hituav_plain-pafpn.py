@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Ablation: PAFPN without the cross-scale links.
+# Ablation: a plain PAFPN, without the cross-scale links and without the decoupling.
 
 _base_ = './obsdm_r18_hituav.py'
 
@@ -7,4 +7,4 @@ _base_ = './obsdm_r18_hituav.py'
 # see obsdm_r18_hituav.py
 
 # -------- never changed: what this variant is --------
-model = dict(neck=dict(cross_links=False))
+model = dict(neck=dict(cross_links=False, decoupling='none'))

@@ -11,10 +11,11 @@ import os
 from typing import Tuple
 
 from . import mmcv_ext, torchvision_ops
+from .import_notes import without_import_notes
 from .mmcv_ext import MissingOperatorError
 from .versions import version_warnings
 
-__all__ = ['MissingOperatorError', 'activate']
+__all__ = ['MissingOperatorError', 'activate', 'without_import_notes']
 
 logger = logging.getLogger('smallobj_mm.compat')
 

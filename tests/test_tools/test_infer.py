@@ -2,7 +2,6 @@
 """tools/infer.py in this process, with models that find what is bright."""
 
 import csv
-import importlib
 import importlib.util
 import json
 import sys
@@ -18,15 +17,7 @@ from smallobj_mm.utils.cli import errors_in_one_line
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-TOYS = Path(__file__).resolve().parents[1] / 'test_inference'
 BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (150, 60, 190, 90)]
-
-
-@pytest.fixture(scope='module')
-def toys():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TOYS)
-        return importlib.import_module('infer_toys')
 
 
 @pytest.fixture(scope='module')

@@ -1,10 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """evaluate_slices.py and benchmark_tiles.py with models that find what is bright."""
 
-import importlib
 import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,16 +12,8 @@ from smallobj_mm.utils.cli import errors_in_one_line
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-TOYS = Path(__file__).resolve().parents[1] / 'test_inference'
 #: The last is a pixel, which half the size dims away.
 BOXES = [(10, 12, 16, 18), (40, 30, 48, 38), (61, 21, 62, 22)]
-
-
-@pytest.fixture(scope='module')
-def toys():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(TOYS)
-        return importlib.import_module('infer_toys')
 
 
 @pytest.fixture(scope='module')

@@ -50,12 +50,12 @@ class _WarmupFromEpochs(_ParamScheduler):
         self,
         optimizer: OptimWrapper,
         *,
-        warmup_epochs: float,
-        min_warmup_iters: int,
-        max_fraction: float,
-        begin: int,
         end: int,
-        by_epoch: bool,
+        warmup_epochs: float = 3,
+        min_warmup_iters: int = 1000,
+        max_fraction: float = 0.2,
+        begin: int = 0,
+        by_epoch: bool = True,
         epoch_length: int = 0,
         last_step: int = -1,
         verbose: bool = False,
@@ -140,32 +140,13 @@ class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, _ParamScheduler):
         self,
         optimizer: OptimWrapper,
         *,
-        end: int,
-        warmup_epochs: float = 3,
-        min_warmup_iters: int = 1000,
-        max_fraction: float = 0.2,
         bias_start: float = 0.1,
         final_factor: float = 0.1,
-        begin: int = 0,
-        by_epoch: bool = True,
-        epoch_length: int = 0,
-        last_step: int = -1,
-        verbose: bool = False,
+        **options: Any,
     ) -> None:
         self.bias_start = bias_start
         self.final_factor = final_factor
-        super().__init__(
-            optimizer,
-            warmup_epochs=warmup_epochs,
-            min_warmup_iters=min_warmup_iters,
-            max_fraction=max_fraction,
-            begin=begin,
-            end=end,
-            by_epoch=by_epoch,
-            epoch_length=epoch_length,
-            last_step=last_step,
-            verbose=verbose,
-        )
+        super().__init__(optimizer, **options)
 
     def _get_value(self) -> list[float]:
         """The learning rate of each group at ``last_step``."""
@@ -204,30 +185,11 @@ class WarmupMomentum(_WarmupFromEpochs, MomentumSchedulerMixin, _ParamScheduler)
         self,
         optimizer: OptimWrapper,
         *,
-        end: int,
-        warmup_epochs: float = 3,
-        min_warmup_iters: int = 1000,
-        max_fraction: float = 0.2,
         start: float = 0.8,
-        begin: int = 0,
-        by_epoch: bool = True,
-        epoch_length: int = 0,
-        last_step: int = -1,
-        verbose: bool = False,
+        **options: Any,
     ) -> None:
         self.start = start
-        super().__init__(
-            optimizer,
-            warmup_epochs=warmup_epochs,
-            min_warmup_iters=min_warmup_iters,
-            max_fraction=max_fraction,
-            begin=begin,
-            end=end,
-            by_epoch=by_epoch,
-            epoch_length=epoch_length,
-            last_step=last_step,
-            verbose=verbose,
-        )
+        super().__init__(optimizer, **options)
 
     def _get_value(self) -> list[float]:
         """The momentum of each group at ``last_step``."""
