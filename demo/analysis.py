@@ -147,7 +147,7 @@ def analyse(
         threshold=None if segmentation else LEAST,
         on_progress=on_progress,
     )
-    if inference.error is not None:
+    if inference.error is not None or inference.image is None:
         # What is wrong with it stays, what to do about it is another thing here.
         wrong = str(inference.error).replace(str(path), name).rpartition('; ')[0]
         raise ValueError(f'{wrong}; choose a PNG, JPEG, TIFF, BMP or WebP image') from None
@@ -173,8 +173,9 @@ def find(analysis: Analysis, threshold: float) -> Found:
         threshold: The least score of boxes; of segmentation a target is where the probability is
             higher.
     """
-    if analysis.segmentation:
+    if analysis.probability is not None:
         mask = analysis.probability > np.float32(threshold)
         return Found(threshold, mask_targets(mask, analysis.probability), mask)
+    assert analysis.boxes is not None  # an analysis has the one or the other
     keep = analysis.boxes.scores >= np.float32(threshold)
     return Found(threshold, Targets(*(values[keep] for values in analysis.boxes)))

@@ -66,7 +66,7 @@ def write_archive(path: str | Path, analysis: Analysis, found: Found) -> None:
         atomic_write_json(folder / 'settings.json', settings, indent=1)
         view = VIEWS[analysis.segmentation][0]
         write_png(folder / 'picture.png', draw(analysis, found, view, reduce=False))
-        if analysis.segmentation:
+        if found.mask is not None and analysis.probability is not None:
             write_mask(folder / 'mask.png', found.mask)
             write_probabilities(folder / 'probability.png', analysis.probability, bits=16)
         with atomic_file(path) as file, zipfile.ZipFile(file, 'w') as archive:

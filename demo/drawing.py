@@ -52,15 +52,16 @@ def draw(analysis: Analysis, found: Found, view: str, reduce: bool = True) -> np
     longest = max(analysis.image.shape[:2])
     shrink = min(REDUCED / longest, 1.0) if reduce else 1.0
     zoom = max(round(ENLARGED / longest), 1)
-    if view == 'Mask':
-        grey = _resize(found.mask.astype(np.uint8) * np.uint8(255), shrink, keep=True)
+    mask, probability = found.mask, analysis.probability  # both there, or neither
+    if view == 'Mask' and mask is not None:
+        grey = _resize(mask.astype(np.uint8) * np.uint8(255), shrink, keep=True)
         canvas = _enlarge(np.stack([grey] * 3, axis=2), zoom)
-    elif view == 'Probability':
-        canvas = _enlarge(_colour(_resize(analysis.probability, shrink)), zoom)
+    elif view == 'Probability' and probability is not None:
+        canvas = _enlarge(_colour(_resize(probability, shrink)), zoom)
     else:
         canvas = _resize(analysis.image, shrink)
-        if view == 'Outlines':
-            canvas = _outlined(canvas, _resize(found.mask.astype(np.uint8), shrink, True), zoom)
+        if view == 'Outlines' and mask is not None:
+            canvas = _outlined(canvas, _resize(mask.astype(np.uint8), shrink, True), zoom)
         elif view == 'Boxes':
             canvas = _framed(canvas, found.targets, analysis.classes, shrink, zoom)
         else:
@@ -139,7 +140,7 @@ def enlarge_targets(analysis: Analysis, found: Found) -> list[tuple[np.ndarray, 
         window = _window(targets.bboxes[index], analysis.image.shape[:2])
         part = _stretched(analysis.image[window])
         zoom = max(CELL // max(part.shape[:2]), 1)
-        if analysis.segmentation:
+        if found.mask is not None and analysis.probability is not None:
             left = _fit(_outlined(part, found.mask[window].astype(np.uint8), zoom))
             right = _fit(_enlarge(_colour(analysis.probability[window]), zoom))
             gap = np.full((len(left), 4, 3), 255, dtype=np.uint8)
