@@ -3,14 +3,16 @@
 """What an image in tiles costs on top of its tiles: time, and memory by size of the image.
 
 The inferencer on a whole image is compared with the sum of the times of its network on the same
-tiles, prepared before, in turns. What the inferencer adds is also read off clocks around its own
-calls of the network: one of the time that passes, and one of the time that the processor works for
-this process, which neighbours on the machine disturb least. Peak memory is that of fresh processes.
+tiles: each call is made a second time, alone, and what that takes is not counted as the image's.
+What the inferencer adds is also read off clocks around its own calls of the network: one of the
+time that passes, and one of the time that the processor works for this process, which neighbours on
+the machine disturb least. Peak memory is that of fresh processes.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -23,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, DefaultScope
 
 from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
@@ -48,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--tile', type=int, default=640, help='px (default: %(default)s)')
     parser.add_argument('--overlap', type=float, default=0.2, help='default: %(default)s')
     parser.add_argument('--batch-size', type=int, default=1, help='tiles at once')
-    parser.add_argument('--rounds', type=int, default=3, help='turns that are timed')
+    parser.add_argument('--rounds', type=int, default=3, help='images that are timed')
     parser.add_argument('--threads', type=int, default=2, help='threads on the CPU')
     parser.add_argument('--no-memory', action='store_true', help='leave the memory out')
     # What a fresh process is asked: it prints the memory that the size takes.
@@ -87,86 +88,76 @@ def scene(width: int, height: int) -> np.ndarray:
 
 
 class Clock:
-    """A call that adds up its time.
+    """What passed (s), and what the processor worked in all threads of this process (s)."""
 
-    Args:
-        call: What is called.
-
-    Attributes:
-        seconds: What passed.
-        processor: What the processor worked, in all threads.
-    """
-
-    def __init__(self, call: Callable) -> None:
-        self.call = call
+    def __init__(self) -> None:
         self.seconds = self.processor = 0.0
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        """Call it."""
+    def time(self, call: Callable, *args: object, **kwargs: object) -> object:
+        """Call, and add up its time."""
         start, processor = time.perf_counter(), time.process_time()
-        result = self.call(*args, **kwargs)
+        result = call(*args, **kwargs)
         self.seconds += time.perf_counter() - start
         self.processor += time.process_time() - processor
         return result
 
 
+class RepeatedNetwork:
+    """A network's forward that is called again, alone, after each of its calls.
+
+    Whatever disturbs the machine for longer than a tile disturbs both alike.
+
+    Args:
+        forward: The network's.
+
+    Attributes:
+        own: Time of the calls that the inferencer makes.
+        alone: Time of the same calls, with nothing of the inferencer between the clock's ends.
+        extra: Time that the repetition takes in all.
+    """
+
+    def __init__(self, forward: Callable) -> None:
+        self.forward = forward
+        self.own, self.alone, self.extra = Clock(), Clock(), Clock()
+
+    def __call__(self, inputs: object, data_samples: object, mode: str) -> object:
+        """The result of the first call."""
+        result = self.own.time(self.forward, inputs, data_samples, mode=mode)
+        self.extra.time(self._again, inputs, data_samples, mode)
+        return result
+
+    def _again(self, inputs: object, data_samples: object, mode: str) -> None:
+        samples = copy.deepcopy(data_samples)  # the network writes into them
+        self.alone.time(self.forward, inputs, samples, mode=mode)
+
+
 def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
-    """Seconds of the tiles and of the image, in turns."""
+    """Seconds of an image, and of the network alone on each of its batches of tiles."""
     image = scene(*args.size)
-    height, width = image.shape[:2]
-    grid = TileGrid(height, width, args.tile, args.overlap)
-    model = inferencer.model
-    scope = inferencer.cfg.default_scope
-
-    def tiles() -> Clock:
-        """The network alone on each batch of tiles; prepared outside of the clock."""
-        clock = Clock(model)
-        for start in range(0, len(grid), args.batch_size):
-            items = [
-                inferencer.preparer.prepare(tile.cut(image), 'scene')
-                for tile in grid.tiles[start : start + args.batch_size]
-            ]
-            with torch.no_grad(), DefaultScope.overwrite_default_scope(scope):
-                data = model.data_preprocessor(pseudo_collate(items), False)
-                inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
-                clock(inputs, data['data_samples'], mode='predict')
-        return clock
-
-    def whole() -> tuple[Clock, Clock]:
-        """The inferencer, and its calls of the network."""
-        clock, inside = Clock(inferencer), Clock(model.forward)
-        model.forward = inside
-        clock(image, args.batch_size, args.tile, args.overlap)
-        model.forward = inside.call
-        return clock, inside
-
-    tiles()
-    alone, images, insides = [], [], []
-    for turn in range(args.rounds):
-        if turn % 2 == 0:
-            alone.append(tiles())
-        image_clock, inside = whole()
-        images.append(image_clock)
-        insides.append(inside)
-        if turn % 2:
-            alone.append(tiles())
+    tiles = len(TileGrid(args.size[1], args.size[0], args.tile, args.overlap))
+    forward = inferencer.model.forward
+    inferencer(image[: args.tile, : args.tile], args.batch_size, args.tile)  # warm-up
+    rounds = []
+    for _ in range(args.rounds):
+        clock, network = Clock(), RepeatedNetwork(forward)
+        inferencer.model.forward = network
+        clock.time(inferencer, image, args.batch_size, args.tile, args.overlap)
+        seconds = clock.seconds - network.extra.seconds
+        processor = clock.processor - network.extra.processor
+        rounds.append(
+            dict(
+                image_seconds=seconds,
+                tile_seconds=network.alone.seconds,
+                ratio=seconds / network.alone.seconds,
+                inside=seconds / network.own.seconds,
+                processor=processor / network.own.processor,
+                added=(processor - network.own.processor) / tiles,
+            )
+        )
+    inferencer.model.forward = forward
     return dict(
-        tiles=len(grid),
-        tile_seconds=statistics.median(one.seconds for one in alone),
-        image_seconds=statistics.median(one.seconds for one in images),
-        ratio=_ratio(images, alone, 'seconds'),
-        inside=_ratio(images, insides, 'seconds'),
-        processor=_ratio(images, insides, 'processor'),
-        added=statistics.median(
-            (one.processor - other.processor) / len(grid) for one, other in zip(images, insides)
-        ),
+        tiles=tiles, **{key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
     )
-
-
-def _ratio(clocks: list[Clock], others: list[Clock], key: str) -> float:
-    """Median over the turns."""
-    pairs = zip(clocks, others)
-    return statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
 
 
 def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
@@ -217,7 +208,7 @@ def main(argv: list[str] | None = None) -> None:
     print(
         f'{found["tiles"]} tiles alone {found["tile_seconds"]:.2f} s, image '
         f'{found["image_seconds"]:.2f} s\n'
-        f'image / sum of the tiles: {found["ratio"]:.3f} (median of {args.rounds} turns)\n'
+        f'image / sum of the tiles: {found["ratio"]:.3f} (median of {args.rounds})\n'
         f'image / its own calls of the network: {found["inside"]:.3f}; in time of the processor '
         f'{found["processor"]:.3f}, {1e3 * found["added"]:.1f} ms a tile besides the network'
     )
