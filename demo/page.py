@@ -148,8 +148,10 @@ class Page:
         self.model.input(
             self.settings, self.model, [self.threshold, self.view], **quiet, **last
         ).then(**network).then(**drawing).then(**packing)
-        self.threshold.input(**drawing, **last).then(**packing)
-        self.view.input(**drawing, **last).then(**packing)
+        # Drawn twice: gradio loses a value that comes between the first drawing's arrival and its
+        # being marked as complete.
+        self.threshold.input(**drawing, **last).then(**drawing).then(**packing)
+        self.view.input(**drawing, **last).then(**drawing).then(**packing)
 
     def take_example(self, event: gr.SelectData) -> str:
         """The file of the example that was chosen."""

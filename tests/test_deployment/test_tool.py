@@ -2,7 +2,6 @@
 """tools/deployment/export.py"""
 
 import importlib.util
-import time
 
 import pytest
 
@@ -35,11 +34,19 @@ def test_export(systems, tool, tmp_path, capsys):
     assert info.config == 'toy' and info.settings == {'threshold': 0.3}
 
 
-def test_latency():
-    """Medians, and the ratio to the first within each turn."""
-    rows = measure({'a': lambda: time.sleep(0.002), 'b': lambda: time.sleep(0.006)}, 3, 1)
-    assert rows['a'].ratio == 1 and rows['b'].ratio > 1.5
-    assert rows['b'].milliseconds >= rows['b'].best >= 6
+def test_latency(monkeypatch):
+    """Medians, and the ratio to the first within each turn, on a clock that the calls move."""
+    now = [0.0]
+    monkeypatch.setattr('smallobj_mm.deployment.latency.time.perf_counter', lambda: now[0])
+    took = iter([9.0, 9.0, 0.002, 0.006, 0.004, 0.008, 0.002, 0.007])  # the first turn is a warm-up
+
+    def call():
+        now[0] += next(took)
+
+    rows = measure({'a': call, 'b': call}, rounds=3, warmup=1)
+    assert rows['a'].ratio == 1 and rows['b'].ratio == pytest.approx(3)
+    assert rows['a'].milliseconds == pytest.approx(2) and rows['b'].milliseconds == pytest.approx(7)
+    assert rows['b'].best == pytest.approx(6)
     assert len(latency_table(rows).splitlines()) == 3
 
 
