@@ -173,10 +173,11 @@ class AnchorOTAAssigner:
 
         # exp(-cost / iou_weight) in place of the cost: the same order without a logarithm for
         # each pair. Each class starts from its cheapest candidate, so that none underflows.
-        negative = torch.log1p(-scores)  # (n, classes)
-        class_cost = negative - torch.log(scores) - negative.sum(dim=1, keepdim=True)
-        excess = class_cost - class_cost.amin(dim=0)
-        class_worth = (excess / -self.iou_weight).exp().t().contiguous()
+        scores = scores.t().contiguous()  # (classes, n)
+        negative = torch.log1p(-scores)
+        class_cost = negative - torch.log(scores) - negative.sum(dim=0)
+        excess = class_cost - class_cost.amin(dim=1, keepdim=True)
+        class_worth = (excess / -self.iou_weight).exp_()
         worth = torch.index_select(class_worth, 0, labels, out=space[1])
         worth *= iou.add_(1e-8)
 
@@ -188,7 +189,7 @@ class AnchorOTAAssigner:
         owner = torch.zeros_like(claims).index_put_((candidate,), target)
         contested = (claims > 1).nonzero().squeeze(1)
         # Between targets of different classes only the cost itself compares.
-        cost = class_cost[contested].t()[labels]
+        cost = class_cost[:, contested][labels]
         cost -= self.iou_weight * iou[:, contested].log()
         owner[contested] = cost.argmin(dim=0)
         candidate = claims.nonzero().squeeze(1)
@@ -197,7 +198,8 @@ class AnchorOTAAssigner:
     @staticmethod
     def _pairwise_iou(a: Tensor, b: Tensor, space: Tensor) -> Tensor:
         """IoU ``(len(a), len(b))``, in the first part of ``space`` (2, len(a), len(b))."""
-        (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.t()[..., None], b.t()
+        # Rows of x1, y1, x2, y2 each: a strided operand would leave vector instructions unused.
+        (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.t()[..., None], b.t().contiguous()
         inter, other = space
         torch.minimum(ax2, bx2, out=inter)
         inter -= torch.maximum(ax1, bx1, out=other)
