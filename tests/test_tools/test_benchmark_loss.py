@@ -1,0 +1,74 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""benchmark_loss.py: crowded images, the loss alone and its errors, at toy sizes."""
+
+import runpy
+
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+
+
+@pytest.fixture(scope='module')
+def tool(repo_root):
+    return runpy.run_path(str(repo_root / 'tools/analysis_tools/benchmark_loss.py'))
+
+
+def test_crowd_lies_in_its_images(tool):
+    samples = tool['crowd'](40, 3, 2, (64, 96), 'cpu')
+    assert len(samples) == 2
+    for sample in samples:
+        boxes, labels = sample.gt_instances.bboxes, sample.gt_instances.labels
+        assert boxes.shape == (40, 4) and (boxes[:, 2:] > boxes[:, :2]).all()
+        assert (boxes >= 0).all() and (boxes[:, 2:] <= torch.tensor([96, 64])).all()
+        assert set(labels.tolist()) == {0, 1, 2}
+    again = tool['crowd'](40, 3, 2, (64, 96), 'cpu')
+    assert torch.equal(samples[1].gt_instances.bboxes, again[1].gt_instances.bboxes)
+
+
+def test_table(tool, repo_root, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setitem(
+        tool['compare'].__globals__,
+        'seconds',
+        lambda step, samples, device: (step(samples), seen.append(samples), len(seen))[-1],
+    )
+    config = str(repo_root / 'configs/obsdm/obsdm_r18_hituav.py')
+    sizes = ['--shape', '64', '64', '--batch-size', '2', '--rounds', '1', '--threads', '1']
+    monkeypatch.setattr('sys.argv', ['benchmark_loss.py', config, *sizes, '--targets', '1', '9'])
+    tool['main']()
+    whole, alone = (line.split() for line in capsys.readouterr().out.splitlines()[-2:])
+    # Few, many, few, many: the time of each step is its number.
+    assert whole == ['whole', 'model', '3000.0', '4000.0', '1.33']
+    assert alone == ['loss', 'alone', '7000.0', '8000.0', '1.14']
+    assert [len(samples[0].gt_instances) for samples in seen] == [1, 9] * 4
+
+
+def test_loss_alone_leaves_the_head_as_it_was(tool):
+    class Head(torch.nn.Module):
+        def forward(self, x):
+            return (x[0] * 2, [x[0] * 3])
+
+        def loss(self, x, samples):
+            first, (second,) = self(x)
+            return dict(loss_a=[first.sum(), second.sum()], loss_b=samples * first.mean(), acc=1)
+
+    model = torch.nn.Module()
+    model.bbox_head, model.extract_feat = Head(), lambda images: [images]
+    step = tool['loss_step'](model, torch.ones(1, 3, 4, 4))
+    step(5.0)
+    first, (second,) = model.bbox_head([torch.ones(2)])
+    assert first.tolist() == [2, 2] and second.tolist() == [3, 3]
+    with pytest.raises(TypeError):
+        step('no number')
+    assert model.bbox_head([torch.ones(2)])[0].tolist() == [2, 2]
+
+
+def test_a_segmentor_is_refused(tool, repo_root, monkeypatch, capsys):
+    pytest.importorskip('mmseg')
+    config = str(repo_root / 'configs/ismallnet/ismallnet_s_nuaa.py')
+    tool_path = str(repo_root / 'tools/analysis_tools/benchmark_loss.py')
+    monkeypatch.setattr('sys.argv', [tool_path, config])
+    with pytest.raises(SystemExit):
+        tool['main']()
+    assert 'EncoderDecoder, expected a single-stage' in capsys.readouterr().err
