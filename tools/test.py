@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
         'tools/analysis_tools/evaluate_maps.py reads them',
     )
     parser.add_argument(
-        '--prob-bits', type=int, choices=[8, 16], default=8, help='bits of the probability maps'
+        '--prob-bits', type=int, choices=[8, 16], help='bits of the probability maps (default: 8)'
     )
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument(
@@ -65,7 +65,10 @@ def parse_args() -> argparse.Namespace:
         help='half precision: float16 on CUDA, bfloat16 on the CPU (mmdet and mmseg configs)',
     )  # fmt: skip
     add_common_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.prob_bits is not None and args.prob_dir is None:
+        parser.error('--prob-bits: needs --prob-dir DIR, where the maps are written')
+    return args
 
 
 def set_visualization(cfg: Config, args: argparse.Namespace, scope: str) -> None:
@@ -130,7 +133,9 @@ def set_probability_maps(cfg: Config, args: argparse.Namespace, scope: str) -> N
             f'--prob-dir {args.prob_dir}: the config is one of {scope}, expected one of mmseg '
             "(default_scope = 'mmseg'): only segmentation has probability maps"
         )
-    hook = dict(type='smallobj_mm.ProbabilityMapHook', out_dir=args.prob_dir, bits=args.prob_bits)
+    hook = dict(
+        type='smallobj_mm.ProbabilityMapHook', out_dir=args.prob_dir, bits=args.prob_bits or 8
+    )
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 

@@ -14,7 +14,7 @@ data_root = 'data/bstld/'
 batch_size = 4  # images per GPU; x 8 GPUs x accumulative_counts = 64
 num_workers = 4  # loader processes per GPU
 max_epochs = 300
-pretrained = None  # self-supervised checkpoint of the backbone, .pth or .safetensors
+pretrained = None  # self-supervised checkpoint of the backbone; None: random weights
 
 # -------- changed sometimes --------
 val_interval = 10  # epochs
@@ -36,9 +36,7 @@ test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 optim_wrapper = dict(accumulative_counts=accumulative_counts)
 model = dict(
-    backbone=dict(
-        init_cfg=dict(type='SSLPretrained', checkpoint=pretrained) if pretrained else None
-    ),
+    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
     bbox_head=dict(
         num_classes=4,
         img_size=1280,  # px

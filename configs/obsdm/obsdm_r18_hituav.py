@@ -13,7 +13,7 @@ data_root = 'data/HIT-UAV/'
 batch_size = 8  # images per GPU; the recipe has 8 GPUs, 64 images in all
 num_workers = 4  # loader processes per GPU
 max_epochs = 300
-pretrained = None  # self-supervised checkpoint of the backbone, .pth or .safetensors
+pretrained = None  # self-supervised checkpoint of the backbone; None: random weights
 
 # -------- changed sometimes --------
 val_interval = 10  # epochs
@@ -35,8 +35,6 @@ test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 optim_wrapper = dict(accumulative_counts=accumulative_counts)
 model = dict(
-    backbone=dict(
-        init_cfg=dict(type='SSLPretrained', checkpoint=pretrained) if pretrained else None
-    ),
+    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
     bbox_head=dict(num_classes=4, prior_generator=dict(base_sizes=base_sizes)),
 )

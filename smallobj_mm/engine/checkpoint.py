@@ -143,6 +143,24 @@ def _load_safetensors(path: str, map_location: MapLocation) -> dict:
         ) from None
 
 
+def read_header(path: Union[str, os.PathLike]) -> dict[str, str]:
+    """What a ``.safetensors`` file says of itself, beside its tensors.
+
+    Args:
+        path: A checkpoint that :func:`load_plain` has read.
+
+    Returns:
+        Key -> value; empty where there is none, as in any other kind of file.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    if not path.endswith('.safetensors'):
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, 'pt') as file:
+        return dict(file.metadata() or {})
+
+
 def _explain(path: str, message: str) -> str:
     """One line for what torch's restricted unpickler refused in ``path``."""
     found = re.search(r'GLOBAL (\S+(?: of \S+)?)', message)
@@ -240,12 +258,18 @@ _LOADERS = OrderedDict(
 )
 
 
-def use_safe_loader() -> None:
+def use_safe_loader(refuse_others: bool = True) -> None:
     """Make everything in this process that loads checkpoints through mmengine use ours.
 
     mmengine first tries ``weights_only=True`` and, when that refuses a file, loads it again with
     everything allowed. After this call ``Runner``, ``init_cfg=dict(type='Pretrained')`` and the
     inferencers read plain data only. Calling it again changes nothing.
+
+    Args:
+        refuse_others: Also refuse the kinds of address that ours does not read (``s3://``,
+            ``petrel://``, ``pavi://``, ``mmcls://``). Importing this package leaves those as they
+            are, for programs that have them; its tools refuse them.
     """
     for prefix, loader in _LOADERS.items():
-        CheckpointLoader.register_scheme(prefix, loader, force=True)
+        if refuse_others or loader is not load_from_refused:
+            CheckpointLoader.register_scheme(prefix, loader, force=True)

@@ -4,6 +4,7 @@
 import contextlib
 import linecache
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -11,6 +12,11 @@ from typing import Iterator, Optional
 
 #: Set to anything but 0 to see the traceback of errors that are shown as one line.
 DEBUG_VARIABLE = 'SMALLOBJ_MM_DEBUG'
+
+#: How PyTorch begins what it passes on from a worker, a frame in it, and what was raised.
+_FROM_WORKER = re.compile(r'Caught \w+ in DataLoader worker process \d+')
+_FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line (?P<line>\d+), in .*$', re.MULTILINE)
+_RAISED = re.compile(r'^[A-Za-z_][\w.]*: ', re.MULTILINE)
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _MESSAGES = (
@@ -33,6 +39,21 @@ def _last_frame(error: BaseException) -> Optional[types.TracebackType]:
     return trace
 
 
+def _worker_error(error: BaseException) -> Optional[tuple[str, int, str]]:
+    """File, line and message of an error that PyTorch passes on from a worker of a loader.
+
+    It arrives as an error of the same type whose message is the worker's traceback.
+    """
+    text = str(error.args[0]) if error.args else ''
+    if not _FROM_WORKER.match(text):
+        return None
+    frames = list(_FRAME.finditer(text))
+    if not frames:
+        return None
+    message = _RAISED.split(text[frames[-1].end() :], maxsplit=1)[-1]
+    return frames[-1]['file'], int(frames[-1]['line']), message
+
+
 def is_user_error(error: BaseException) -> bool:
     """Whether an error tells the user what to do, so that a traceback adds nothing.
 
@@ -45,14 +66,21 @@ def is_user_error(error: BaseException) -> bool:
     trace = _last_frame(error)
     if trace is None or not isinstance(error, _MESSAGES):
         return False
-    filename = os.path.abspath(trace.tb_frame.f_code.co_filename)
+    filename, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+    from_worker = _worker_error(error)
+    if from_worker is not None:
+        filename, line, _ = from_worker
+    filename = os.path.abspath(filename)
     # sys.argv[0] is relative where the tool was called so.
     ours = filename.startswith(_PACKAGE) or filename == os.path.abspath(sys.argv[0])
-    return ours and linecache.getline(filename, trace.tb_lineno).lstrip().startswith('raise ')
+    return ours and linecache.getline(filename, line).lstrip().startswith('raise ')
 
 
 def one_line(error: BaseException) -> str:
     """The message of an error in one line."""
+    from_worker = _worker_error(error)
+    if from_worker is not None:
+        return ' '.join(from_worker[2].split())
     # str() of a KeyError is the repr of its message
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
     return ' '.join(str(text).split()) or type(error).__name__

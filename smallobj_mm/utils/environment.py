@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from smallobj_mm.engine.checkpoint import use_safe_loader
 from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
+from smallobj_mm.utils.config import read_config
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -56,12 +57,8 @@ def load_config(args: argparse.Namespace) -> Config:
         FileNotFoundError: There is no such config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not os.path.isfile(args.config):
-        raise FileNotFoundError(f'config {args.config}: no such file; give the path of a config')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

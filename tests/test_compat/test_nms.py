@@ -104,6 +104,27 @@ def test_softnms_equals_plain_loops(case, threshold, method, offset):
     np.testing.assert_array_equal(dets[: len(kept)].numpy(), expected)
 
 
+@few
+@given(candidates(25), thresholds, st.data())
+def test_batched_nms_is_nms_of_each_class(case, threshold, data):
+    """mmcv's own function on top of ours, as heads call it."""
+    boxes, scores = case
+    if not len(boxes):
+        return  # mmcv's function takes none
+    classes = st.lists(st.integers(0, 2), min_size=len(boxes), max_size=len(boxes))
+    labels = np.array(data.draw(classes))
+    inputs = torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels)
+    dets, kept = mmcv.ops.batched_nms(*inputs, dict(type='nms', iou_threshold=threshold))
+    expected = [
+        np.flatnonzero(labels == label)[index]
+        for label in range(3)
+        for index in plain_nms(boxes[labels == label], scores[labels == label], threshold, 0)
+    ]
+    assert sorted(kept.tolist()) == sorted(expected)
+    assert torch.equal(dets[:, :4], inputs[0][kept]) and torch.equal(dets[:, 4], inputs[1][kept])
+    assert (dets[1:, 4] <= dets[:-1, 4]).all()
+
+
 def test_inputs_are_left_alone():
     boxes, scores = torch.rand(30, 4).cumsum(1), torch.rand(30)
     before = boxes.clone(), scores.clone()

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Every shipped config: it loads, and everything that it names is there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from smallobj_mm.registry import (
     TRANSFORMS,
     VISUALIZERS,
 )
+from smallobj_mm.utils.config import read_config
+
+#: What mmengine's runner reads itself, without a dict.
+RUNNER_SETTINGS = ('param_scheduler', 'custom_hooks', 'load_from', 'resume', 'work_dir', 'sync_bn')
 
 
 def test_names_are_unique():
@@ -37,6 +42,34 @@ def test_readable_alone(leaf):
     assert -1 not in positions and positions == sorted(positions)
     assert text.startswith('# Copyright (c) smallobj_mm contributors. SPDX')
     assert not re.search(r'[\'"](/|~|[A-Z]:\\)', text)
+
+
+def other(value):
+    """A value of the same kind that is not the given one."""
+    if value is None or isinstance(value, str):
+        return f'{value}x'
+    if isinstance(value, (list, tuple)):
+        return [*map(other, value[:1]), *value[1:]] or ['crop']
+    return not value if isinstance(value, bool) else 2 * value + 1
+
+
+def has_dict(value):
+    """Whether a value is a dict or a list of such, which no command line gives."""
+    inner = value if isinstance(value, (list, tuple)) else ()
+    return isinstance(value, dict) or any(map(has_dict, inner))
+
+
+def test_names_at_the_top_can_be_set_from_the_command_line(leaf, cfg):
+    """And each does something: what is made of it changes with it."""
+    before = cfg.to_dict()
+    for node in ast.parse(leaf.read_text()).body:
+        name = getattr(node.targets[0], 'id', None) if isinstance(node, ast.Assign) else None
+        if name in (None, '_base_', *RUNNER_SETTINGS) or has_dict(before[name]):
+            continue
+        after = read_config(str(leaf), {name: other(before[name])}).to_dict()
+        assert {k: v for k, v in after.items() if k != name} != {
+            k: v for k, v in before.items() if k != name
+        }, name
 
 
 def test_test_is_what_val_is(cfg):

@@ -9,6 +9,7 @@ from shipped import CONFIGS, LEAVES, loaders, pipelines, raw_datasets
 
 from smallobj_mm.models.layers.semantic_decoupling import DECOUPLING_MODES
 from smallobj_mm.registry import DATASETS, MODELS
+from smallobj_mm.utils.config import read_config
 
 FAMILY = 'obsdm/'
 
@@ -67,3 +68,16 @@ def test_images_are_padded_with_the_grey_of_the_mosaics(cfg):
     if cfg.model.bbox_head.type == 'DecoupledCrossHead':
         assert data.shape[-2:] == (64, 64)
         torch.testing.assert_close(data, torch.full_like(data, 114 / 255))
+
+
+def test_the_backbone_takes_a_checkpoint_by_one_setting(leaf, cfg):
+    """As the README says; with the type too, which other configs need."""
+    if cfg.model.backbone.type != 'SSLResNet18':
+        return
+    setting = {'model.backbone.init_cfg.checkpoint': 'a.pth'}
+    for more in ({}, {'model.backbone.init_cfg.type': 'SSLPretrained'}):
+        backbone = read_config(str(leaf), {**more, **setting}).model.backbone
+        assert backbone.init_cfg == dict(type='SSLPretrained', checkpoint='a.pth')
+    if 'pretrained' in cfg:
+        backbone = read_config(str(leaf), dict(pretrained='a.pth')).model.backbone
+        assert backbone.init_cfg.checkpoint == 'a.pth'

@@ -101,9 +101,23 @@ def test_nan_coordinate_and_truncated_xml(voc_folder, xml_object):
     voc_folder.add('a', xml_object(box=('nan', 1, 2, 3)))
     with pytest.raises(ValueError, match="<xmin> is 'nan'"):
         build(voc_folder, voc_folder.list(['a']))
-    voc_folder.add('a', xml='<annotation><object>')
-    with pytest.raises(ValueError, match='a.xml: not readable as XML'):
+    for xml in ('<annotation><object>', '<?xml version="1.0" encoding="foo"?><annotation/>'):
+        voc_folder.add('a', xml=xml)
+        with pytest.raises(ValueError, match='a.xml: not readable as XML'):
+            build(voc_folder, voc_folder.list(['a']))
+
+
+def test_a_page_in_the_place_of_an_annotation(voc_folder):
+    """What a failed download leaves: not an image without objects."""
+    voc_folder.add('a', xml='<html><body>404</body></html>')
+    with pytest.raises(ValueError, match=r'a\.xml: the root element is <html>, expected <annota'):
         build(voc_folder, voc_folder.list(['a']))
+
+
+def test_an_empty_difficult_is_none(voc_folder, xml_object):
+    voc_folder.add('a', xml_object('car').replace('</name>', '</name><difficult/>', 1))
+    (instance,) = build(voc_folder, voc_folder.list(['a'])).get_data_info(0)['instances']
+    assert not instance.get('ignore_flag', 0)
 
 
 def test_label_outside_the_classes(voc_folder, xml_object):

@@ -3,6 +3,8 @@
 
 import builtins
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -186,3 +188,18 @@ def test_bare_weights_come_as_a_checkpoint(tmp_path):
     for name in ('a.safetensors', 'a.pth'):
         loaded = load_from_local_plain(str(tmp_path / name))
         assert loaded['state_dict']['w'].tolist() == [1, 1]
+
+
+def test_importing_the_package_is_enough(tmp_path: Path) -> None:
+    """For those who train with our components through tools of their own."""
+    torch.save(dict(w=RunsCommand(tmp_path / 'made')), tmp_path / 'evil.pth')
+    program = (
+        'import sys, smallobj_mm; from torch import nn\n'
+        'from mmengine.runner import CheckpointLoader\n'
+        'from mmengine.runner.checkpoint import load_checkpoint, load_from_ceph\n'
+        "assert CheckpointLoader._schemes[r'(\\S+\\:)?s3://'] is load_from_ceph\n"
+        'load_checkpoint(nn.Linear(1, 1), sys.argv[1])\n'
+    )
+    command = [sys.executable, '-c', program, str(tmp_path / 'evil.pth')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert 'evil.pth: refused' in done.stderr and not (tmp_path / 'made').exists()

@@ -107,12 +107,24 @@ def test_other_split_number_and_kind(tool, config, tmp_path):
     assert np.ptp(img[8:30, 8:22].astype(int)) < 12 < np.ptp(img[8:30, 38:52].astype(int))
 
 
-def test_errors_say_what_to_do(tool, config, tmp_path, capsys):
+def test_errors_say_what_to_do(tool, config, repo_root, tmp_path, capsys):
     with pytest.raises(SystemExit):
         tool.main([str(config)])
     assert '--output-dir FOLDER is needed' in capsys.readouterr().err
     with pytest.raises(SystemExit, match='has no test_dataloader'):
         tool.main([str(config), '--split', 'test', '--output-dir', str(tmp_path)])
+    with pytest.raises(SystemExit):
+        tool.main([str(tmp_path / 'none.py'), '--output-dir', str(tmp_path)])
+    assert 'none.py: no such file' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main(
+            [
+                str(repo_root / 'configs/obsdm/obsdm_r18_voc.py'),
+                *('--output-dir', str(tmp_path), '--cfg-options', 'data_root=nowhere/'),
+            ]
+        )
+    said = capsys.readouterr().err
+    assert said.startswith('error: Pascal VOC') and "'nowhere/" in said and said.count('\n') == 1
     for option in ('--zoom', '--num'):
         with pytest.raises(SystemExit):
             tool.main([str(config), option, '0'])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
 from smallobj_mm.compat.mmcv_ext import MissingOperatorError, OperatorModule
 from smallobj_mm.utils.cli import errors_in_one_line, one_line
@@ -54,3 +55,42 @@ def test_debug_shows_the_traceback(monkeypatch):
 def test_one_line():
     assert one_line(KeyError('no such key')) == 'no such key'
     assert one_line(ValueError()) == 'ValueError'
+
+
+class Broken(Dataset):
+    """Raises what it is told in the process that loads."""
+
+    def __init__(self, cause):
+        self.cause = cause
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.cause()
+
+
+def missing_file():
+    open('no such image.png')
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize(
+    ('cause', 'said'),
+    [
+        (OperatorModule().roi_align_forward, "mmcv operator 'roi_align_forward'"),
+        (missing_file, "[Errno 2] No such file or directory: 'no such image.png'"),
+    ],
+)
+def test_an_error_from_a_worker_of_a_loader(capsys, workers, cause, said):
+    with pytest.raises(SystemExit), errors_in_one_line():
+        list(DataLoader(Broken(cause), num_workers=workers))
+    error = capsys.readouterr().err
+    assert (
+        error.startswith(f'error: {said}') and error.count('\n') == 1 and 'Traceback' not in error
+    )
+
+
+def test_a_defect_in_a_worker_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError, match='Original Traceback'), errors_in_one_line():
+        list(DataLoader(Broken(lambda: 1 / 0), num_workers=1))

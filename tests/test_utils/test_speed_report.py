@@ -145,6 +145,8 @@ def test_tool_reports_several_configs(repo_root, tmp_path, monkeypatch, capsys):
         (['a', 'b'], '2 configs, expected one'),
         (['a', 'b', '--report', 'x', '--checkpoint', 'c'], '1 files for 2 configs'),
         (['a', '--report', 'x', '--train'], '--report goes without'),
+        (['a', '--backend', 'openvino'], '--backend and --no-memory need --report'),
+        (['a', '--no-memory'], '--backend and --no-memory need --report'),
     ):
         monkeypatch.setattr('sys.argv', ['benchmark.py', *arguments])
         with pytest.raises(SystemExit):

@@ -14,7 +14,7 @@ import copy
 import sys
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 
@@ -29,6 +29,7 @@ from smallobj_mm.utils.benchmark import (
     training_step,
 )
 from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.config import read_config
 from smallobj_mm.utils.speed_report import (
     BACKENDS,
     SpeedOptions,
@@ -84,14 +85,14 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'{len(args.configs)} configs, expected one; several need --report DIR')
     if args.report is not None and (args.train or args.batch_size > 1 or args.cfg_options):
         parser.error('--report goes without --train, --batch-size and --cfg-options')
+    if args.report is None and (args.no_memory or args.backend != parser.get_default('backend')):
+        parser.error('--backend and --no-memory need --report DIR')
     return args
 
 
 def build(args: argparse.Namespace) -> torch.nn.Module:
     """The config's model in evaluation mode."""
-    cfg = Config.fromfile(args.configs[0])
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.configs[0], args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     disable_sync_bn_on_cpu(cfg)
     model = MODELS.build(cfg.model)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.structures import DetDataSample
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_map
 
 from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.config import read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,9 +57,7 @@ def build(args: argparse.Namespace) -> SingleStageDetector:
     Raises:
         ValueError: If it is not a single-stage detector.
     """
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     disable_sync_bn_on_cpu(cfg)
     model = MODELS.build(cfg.model)

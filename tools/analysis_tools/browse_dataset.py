@@ -14,11 +14,13 @@ from pathlib import Path
 import smallobj_mm  # isort: skip  (compat before anything imports torchvision or mmcv)
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
 from smallobj_mm.registry import DATASETS, FUNCTIONS
+from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.config import read_config
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.visualization import draw_label_maps, draw_sample
 
@@ -88,12 +90,11 @@ def picture(item: dict, classes: Sequence[str], zoom: int) -> np.ndarray:
     return draw_sample(img, boxes[0], labels, boxes[1], classes, zoom)
 
 
+@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     """Draw the samples of a config's data set."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:

@@ -18,6 +18,8 @@ from smallobj_mm.models.task_modules.anchor_fitting import (
     split_over_levels,
 )
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.config import read_config
 
 #: Transforms that say at which size the network trains, and how the argument is called.
 SIZING = (
@@ -126,12 +128,11 @@ def report(name: str, boxes: np.ndarray, anchors: np.ndarray, limit: float) -> N
     )
 
 
+@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     """Measure the anchors of a config and fit new ones if asked to."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     try:
         levels = cfg.model.bbox_head.prior_generator.base_sizes

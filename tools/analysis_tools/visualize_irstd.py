@@ -28,6 +28,7 @@ from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.evaluation.irstd_maps import pair_maps, read_probability_map
 from smallobj_mm.registry import DATASETS, MODELS
 from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.config import read_config
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.utils.probability_maps import foreground_probability
 from smallobj_mm.visualization.irstd_figure import draw_figure, figure_png, grey
@@ -113,13 +114,9 @@ def build_model(cfg: Config, checkpoint: str, device: str) -> BaseModel:
 @torch.no_grad()
 def model_samples(args: argparse.Namespace) -> Iterator[Sample]:
     """Name, image and maps of each test image of a config."""
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'{args.config}: no such config')
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'{args.checkpoint}: no such checkpoint')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     scope = cfg.get('default_scope')
     if scope != 'mmseg' or cfg.get('test_dataloader') is None:
         raise ValueError(

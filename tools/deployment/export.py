@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from smallobj_mm.deployment.backends import PRECISIONS, load_backend
 from smallobj_mm.deployment.checking import TOLERANCE, sample_images
@@ -23,6 +23,7 @@ from smallobj_mm.deployment.formats import FORMATS
 from smallobj_mm.deployment.latency import latency_table, measure
 from smallobj_mm.inference.loading import find_config
 from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.config import read_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -78,10 +79,7 @@ def export(args: argparse.Namespace) -> Exported:
     Raises:
         ValueError: See :func:`smallobj_mm.deployment.export_model`.
     """
-    path = find_config(args.config)
-    cfg = Config.fromfile(path)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(str(find_config(args.config)), args.cfg_options)
     options = ExportOptions(
         args.format,
         args.with_preprocess,

@@ -29,6 +29,7 @@ model = dict(
         num_stages=4,
         in_channels=2048,
         hid_channels=512,
+        stop_gradient=True,  # of the targets; False: the features are expected to collapse
     ),
     auxiliary_head=dict(
         type='AugmentationAwareHead',

@@ -16,8 +16,8 @@ model = dict(
         type='SSLResNet18',
         out_indices=(1, 2, 3),
         norm_cfg=norm_cfg,
-        # A self-supervised checkpoint:
-        # init_cfg=dict(type='SSLPretrained', checkpoint='detsim.pth'),
+        # A self-supervised checkpoint, .pth or .safetensors; None: random weights.
+        init_cfg=dict(type='SSLPretrained', checkpoint=None),
     ),
     neck=dict(
         type='CrossPAFPN',

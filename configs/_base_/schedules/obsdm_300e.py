@@ -58,4 +58,6 @@ custom_hooks = [
     ),
 ]
 
+sync_bn = 'torch'  # statistics of all GPUs' images
+
 # No auto_scale_lr: gradients are sums over images, so the rate does not depend on the batch size.

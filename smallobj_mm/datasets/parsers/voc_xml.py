@@ -36,18 +36,24 @@ def parse_voc_xml(path: str) -> VOCAnnotation:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not XML, or an object lacks its name, its ``bndbox`` or a coordinate,
-            or a value is not a finite number. The message names file, object and finding.
+        ValueError: If it is not XML, its root is not ``<annotation>``, an object lacks its name,
+            its ``bndbox`` or a coordinate, or a value is not a finite number. The message names
+            file, object and finding.
     """
     try:
         root = ET.parse(path).getroot()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file') from None
-    except (ET.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError, LookupError) as error:  # LookupError: unknown encoding
         raise ValueError(
             f'{path}: not readable as XML ({osp.getsize(path)} bytes; {error}); expected a Pascal '
             'VOC annotation'
         ) from error
+    if root.tag != 'annotation':
+        raise ValueError(
+            f'{path}: the root element is <{root.tag}>, expected <annotation> of Pascal VOC; '
+            'replace the file or take it off the list'
+        )
     objects = [
         _parse_object(node, f'{path}, object {number}')
         for number, node in enumerate(root.findall('object'), start=1)
@@ -79,8 +85,8 @@ def _parse_object(node: ET.Element, where: str) -> ObjectRecord:
             '(rotated boxes are not supported)'
         )
     x1, y1, x2, y2 = (_number(box.findtext(key), where, key) for key in _CORNERS)
-    difficult = node.findtext('difficult')
-    is_difficult = difficult is not None and _number(difficult, where, 'difficult') != 0
+    difficult = (node.findtext('difficult') or '').strip()  # absent or empty: no
+    is_difficult = bool(difficult) and _number(difficult, where, 'difficult') != 0
     return ObjectRecord(label, (x1, y1, x2, y2), is_difficult)
 
 

@@ -63,6 +63,9 @@ def _jpeg_ends(data: bytes) -> bool:
 class LoadImageStrict(LoadImageFromFile):
     """Load an image, or stop with one line that names the file and what is wrong with it.
 
+    A file that is cut short is found in every common format. Damage in the middle of a compressed
+    image is found where the format has checksums (PNG); a JPEG decodes to wrong pixels.
+
     Required keys: img_path; height and width (px), where present, are compared with the image.
     Added keys: img (uint8 or float32, shape (H, W, 3) or (H, W)), img_shape, ori_shape.
 

@@ -35,7 +35,8 @@ class DecoupledCrossHead(BaseDenseHead):
     0, else 0; class BCE of the matched predictions. They are multiplied by the number of images
     in the batch, as in the authors' program: the learning rate is that of a sum over images and
     needs no scaling with the batch size. ``SumOptimWrapper`` sums over processes and
-    accumulated batches likewise.
+    accumulated batches likewise. The gains are those of three levels: with another number they
+    are multiplied by 3 / levels, as the terms are sums over levels.
 
     Args:
         num_classes: Number of classes.

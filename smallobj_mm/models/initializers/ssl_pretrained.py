@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping
 
 from mmengine.logging import print_log
+from mmengine.model import initialize
 from torch import Tensor, nn
 
 from smallobj_mm.engine.checkpoint import load_plain
@@ -13,6 +14,11 @@ from smallobj_mm.registry import WEIGHT_INITIALIZERS
 #: where both copies are there, the one that was trained is meant.
 _SLOW_COPIES = ('encoder_k', 'momentum', 'target', 'teacher', 'ema')
 _COUNTERS = 'num_batches_tracked'
+#: How the ResNets of mmdet, mmseg and mmpretrain start without a checkpoint.
+_RANDOM = [
+    dict(type='Kaiming', layer='Conv2d'),
+    dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+]
 
 
 def flatten_tensors(checkpoint: Mapping, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
@@ -59,7 +65,8 @@ class SSLPretrainedInit:
     nothing in the file is executed.
 
     Args:
-        checkpoint: A ``.pth`` or ``.safetensors`` file.
+        checkpoint: A ``.pth`` or ``.safetensors`` file; None for random weights (Kaiming), so that
+            a config can name the place of a checkpoint before there is one.
         strict: Refuse a checkpoint that does not hold every tensor of the module in its shape.
             With ``False`` those that fit are loaded, but at least one must.
         prefix: Prefix of the tensors in the file; found by itself when not given.
@@ -69,13 +76,18 @@ class SSLPretrainedInit:
         ValueError: If the file is no checkpoint, or not every tensor fits.
     """
 
-    def __init__(self, checkpoint: str, strict: bool = True, prefix: str | None = None) -> None:
+    def __init__(
+        self, checkpoint: str | None, strict: bool = True, prefix: str | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.strict = strict
         self.prefix = prefix
 
     def __call__(self, module: nn.Module) -> None:
         """Load the tensors into ``module`` and log how many of its own were found."""
+        if self.checkpoint is None:
+            initialize(module, _RANDOM)
+            return
         found = dict(flatten_tensors(load_plain(self.checkpoint)))
         expected = module.state_dict()
         prefix = self.prefix

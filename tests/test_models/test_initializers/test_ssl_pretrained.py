@@ -50,6 +50,18 @@ def load(tmp_path):
     return run
 
 
+def test_without_a_checkpoint_weights_are_those_of_any_resnet():
+    """So that a config can name the place of a checkpoint, and the command line the file."""
+    states = []
+    for init_cfg in (None, dict(type='SSLPretrained', checkpoint=None)):
+        torch.manual_seed(3)
+        model = SSLResNet18(init_cfg=init_cfg)
+        torch.manual_seed(4)
+        model.init_weights()
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
 def prefixed(weights, prefix):
     return {prefix + k: v for k, v in weights.items()}
 
