@@ -16,6 +16,7 @@ from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
 from smallobj_mm.utils.environment import (
     add_common_arguments,
     build_runner,
+    check_weights,
     leaving_process_group,
     load_config,
 )
@@ -169,6 +170,7 @@ def main() -> None:
     if args.half and scope == 'mmpretrain':
         raise ValueError(f'--half: the config is one of {scope}, expected one of mmdet or mmseg')
     runner = build_runner(cfg)
+    check_weights(runner.model, args.checkpoint)
     if args.half:
         use_half(runner.model)
     if args.out is None or scope == 'mmseg':

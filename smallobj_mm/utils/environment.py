@@ -14,8 +14,9 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
-from smallobj_mm.engine.checkpoint import use_safe_loader
+from smallobj_mm.engine.checkpoint import load_plain, use_safe_loader
 from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.utils.config import read_config
 
@@ -79,6 +80,33 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('default_scope') == 'mmpretrain':
         _set_mmpretrain_collate(cfg)
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+
+
+def check_weights(model: nn.Module, checkpoint: str) -> None:
+    """Refuse a checkpoint of another model, with which a test would measure random weights.
+
+    mmengine loads what fits and logs the rest; here at least one tensor must fit.
+
+    Args:
+        model: The model, or a wrapper that has it as its ``module``.
+        checkpoint: Path of a file; addresses are left to mmengine.
+
+    Raises:
+        ValueError: Nothing in the file fits.
+    """
+    if not os.path.isfile(checkpoint):
+        return
+    state = load_plain(checkpoint)
+    state = state.get('state_dict', state)
+    found = {name: v.shape for name, v in state.items() if isinstance(v, torch.Tensor)}
+    own = {name.removeprefix('module.'): v.shape for name, v in model.state_dict().items()}
+    if not any(own.get(name.removeprefix('module.')) == shape for name, shape in found.items()):
+        first = f', the first is {next(iter(found))!r}' if found else ''
+        raise ValueError(
+            f'{checkpoint}: none of its {len(found)} weights fits the {len(own)} of the model'
+            f'{first}; expected names like {next(iter(own), "")!r}, give '
+            'a checkpoint of this config'
+        )
 
 
 @contextlib.contextmanager

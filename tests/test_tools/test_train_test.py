@@ -150,6 +150,20 @@ def test_a_checkpoint_with_code_is_refused(repo_root, trained, tmp_path):
     assert not (tmp_path / 'ran').exists()
 
 
+def test_a_checkpoint_of_another_model_is_refused(repo_root, trained, tmp_path):
+    torch.save(dict(state_dict={'other.weight': torch.ones(3)}), tmp_path / 'other.pth')
+    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, tmp_path / 'other.pth']
+    done = run([*command, '--work-dir', tmp_path], repo_root)
+    assert done.returncode == 2
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith('error: ') and 'none of its 1 weights fits' in last
+
+
+def test_prob_bits_without_maps(repo_root, monkeypatch, capsys):
+    assert call(repo_root, monkeypatch, 'test.py', CONFIG, 'x.pth', '--prob-bits', '16') == 2
+    assert '--prob-bits: needs --prob-dir' in capsys.readouterr().err
+
+
 def test_testing_writes_predictions(repo_root, trained, tmp_path):
     work_dir, _ = trained
     command = [sys.executable, repo_root / 'tools/test.py', CONFIG, work_dir / 'epoch_2.pth']
