@@ -14,7 +14,7 @@ model = dict(auxiliary_head=auxiliary_head)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='LoadImageStrict'),
+            dict(type='LoadImageStrict', high_bit_depth='scale'),
             dict(type='AugmentedViews', views=[{{_base_.view}}, {{_base_.view}}]),
             dict(type='PackViews', targets=targets),
         ]

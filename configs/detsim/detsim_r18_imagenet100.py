@@ -18,7 +18,7 @@ batch_size = 128  # images a process; the learning rate follows the total
 # -------- changed sometimes --------
 knn_interval = 10  # epochs between nearest-neighbour accuracies
 eval_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageStrict', high_bit_depth='scale'),
     dict(type='ResizeEdge', scale=256, edge='short'),  # px
     dict(type='CenterCrop', crop_size=224),  # px
     dict(type='PackInputs'),

@@ -8,11 +8,10 @@ local_weight = 1.0  # of the local views' similarity against that of the whole v
 
 # -------- changed sometimes --------
 train_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageStrict', high_bit_depth='scale'),
     dict(
         type='AugmentedViews',
         views=[{{_base_.view}}, {{_base_.view}}, {{_base_.local_view}}, {{_base_.local_view}}],
-        num_global=2,
     ),
     dict(type='PackViews', targets=['crop', 'color']),
 ]

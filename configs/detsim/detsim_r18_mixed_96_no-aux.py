@@ -8,7 +8,7 @@ auxiliary_head = None
 
 # -------- changed sometimes --------
 train_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageStrict', high_bit_depth='scale'),
     dict(type='AugmentedViews', views=[{{_base_.view}}, {{_base_.view}}]),
     dict(type='PackViews', targets=[]),  # no differences of the views are needed
 ]

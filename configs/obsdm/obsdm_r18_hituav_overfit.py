@@ -12,7 +12,7 @@ _base_ = [
 # -------- changed often --------
 data_root = 'data/HIT-UAV/'
 num_images = 32
-max_epochs = 28
+max_epochs = 56
 
 # -------- changed sometimes --------
 batch_size = 2  # images

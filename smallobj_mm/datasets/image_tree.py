@@ -19,6 +19,11 @@ from .files import (
 )
 
 
+def _class_folder(root: str, path: str) -> str:
+    """Name of the folder right below ``root`` that an image is in."""
+    return osp.relpath(path, root).split(os.sep)[0]
+
+
 @DATASETS.register_module()
 class ImageTreeDataset(BaseDataset):
     """Images below a folder, with labels where they lie in a folder for each class.
@@ -36,6 +41,8 @@ class ImageTreeDataset(BaseDataset):
         image_list: Text file below ``data_root``, one image a line, with or without its ending,
             relative to the image folder. All images when not given.
         class_list: Text file below ``data_root`` (or an absolute path), one class folder a line.
+            Of an image list, only the images in these folders are taken; with labels, others on it
+            are an error.
         with_label: Whether each image has ``gt_label``, from its class folder.
         metainfo: More meta information.
         pipeline: Transforms.
@@ -47,7 +54,8 @@ class ImageTreeDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: If a folder, a list or a listed image or class is missing.
-        ValueError: If there is no image, or no class folder where labels are wanted.
+        ValueError: If there is no image, no class folder where labels are wanted, or an image
+            in another folder has no label.
     """
 
     def __init__(
@@ -99,6 +107,8 @@ class ImageTreeDataset(BaseDataset):
         folders = self._class_folders(root)
         if self.image_list is not None:
             paths = self._listed(root, self.image_list)
+            if folders is not None and not self.with_label:
+                paths = self._restricted(root, paths, folders)
         elif folders is None:
             paths = list_images(root)
         else:
@@ -115,7 +125,7 @@ class ImageTreeDataset(BaseDataset):
     def _class_folders(self, root: str) -> list[str] | None:
         """Names of the class folders; None where any folder will do."""
         if self.class_list is not None:
-            path = osp.join(self.data_root, self.class_list)
+            path = self._list_path('class_list', self.class_list)
             names = [line.split()[0] for line in read_id_list(path)]
             missing = [name for name in names if not osp.isdir(osp.join(root, name))]
             if missing:
@@ -134,8 +144,35 @@ class ImageTreeDataset(BaseDataset):
             )
         return names
 
+    def _list_path(self, option: str, name: str) -> str:
+        """Path of a list, which must be there."""
+        path = osp.join(self.data_root, name)
+        if not osp.isfile(path):
+            raise FileNotFoundError(
+                f'{path}: no such file, but {option} is {name!r}; expected a text file below '
+                f'data_root {self.data_root!r}; correct it or set {option}=None for all images'
+            )
+        return path
+
+    def _restricted(self, root: str, paths: list[str], folders: list[str]) -> list[str]:
+        """Those of the listed images that are in one of the class folders."""
+        wanted = set(folders)
+        kept = [path for path in paths if _class_folder(root, path) in wanted]
+        if not kept:
+            raise ValueError(
+                f'{self.image_list}: none of its {len(paths)} images is in the {len(folders)} '
+                f'class folders of class_list {self.class_list!r}; correct one of the two lists'
+            )
+        if len(kept) < len(paths):
+            print_log(
+                f'{self.image_list}: {len(paths) - len(kept)} of {len(paths)} images left out, '
+                f'they are in no class folder of {self.class_list}',
+                logger='current',
+            )
+        return kept
+
     def _listed(self, root: str, image_list: str) -> list[str]:
-        path = osp.join(self.data_root, image_list)
+        path = self._list_path('image_list', image_list)
         index = DirectoryIndex()
         paths = []
         for name in read_id_list(path):
@@ -152,7 +189,7 @@ class ImageTreeDataset(BaseDataset):
         self._metainfo['classes'] = tuple(folders)
         records = []
         for path in paths:
-            name = osp.relpath(path, root).split(os.sep)[0]
+            name = _class_folder(root, path)
             if name not in labels:
                 raise ValueError(
                     f'{path}: {name!r} is none of the {len(folders)} class folders; expected '

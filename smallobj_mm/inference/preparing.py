@@ -27,7 +27,8 @@ _TRUTH = (
 class ImagePreparer:
     """The test pipeline of a config in two parts: reading a file, and everything after.
 
-    Between the two an image may be cut into tiles.
+    Between the two an image may be cut into tiles. An image of more than 8 bits is scaled from its
+    own smallest..largest value to 0..255 unless the pipeline says otherwise.
 
     Args:
         cfg: Config with a ``test_dataloader`` or a ``test_pipeline``.
@@ -47,8 +48,10 @@ class ImagePreparer:
                 f'{name}: the test pipeline starts with {kinds[0]}, expected one of '
                 f'{", ".join(_LOADERS)}'
             )
-        options = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args')
-        self._load = LoadImageStrict(**{k: steps[0][k] for k in options if k in steps[0]})
+        names = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args', 'high_bit_depth')
+        options = {k: steps[0][k] for k in names if k in steps[0]}
+        # Whoever asks for answers wants one for a raw infrared image too.
+        self._load = LoadImageStrict(**{'high_bit_depth': 'scale', **options})
         self._scope = cfg.default_scope
         rest = _without_truth(steps[1:])
         with DefaultScope.overwrite_default_scope(self._scope):

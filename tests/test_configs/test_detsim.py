@@ -29,11 +29,12 @@ def test_model_and_views_fit(cfg):
     whole = cfg.train_dataloader.dataset
     for dataset in whole.get('datasets') or [whole]:
         DATASETS.build(dict(dataset, lazy_init=True))
-        _, views, pack = (TRANSFORMS.build(one) for one in dataset.pipeline)
+        load, views, pack = (TRANSFORMS.build(one) for one in dataset.pipeline)
+        assert load.high_bit_depth == 'scale'  # raw infrared images keep their contrast
         image = torch.randint(0, 256, (90, 120, 3), dtype=torch.uint8).numpy()
         out = pack(views(dict(img=image, img_path='x', ori_shape=(90, 120))))
         assert set(aux.weights if aux else ()) == set(pack.targets)
-        assert views.num_global == 2
+        assert views.local_grid in (None, model.local_grid)
         for local in out['inputs'][2:]:
             assert local.shape[1] % model.local_grid == local.shape[2] % model.local_grid == 0
 
@@ -47,4 +48,7 @@ def test_recipe(cfg):
     assert {'FixedLRHook', 'FeatureSpreadHook', 'SyncBuffersHook'} <= set(hooks)
     for name in ('bank_dataloader', 'query_dataloader'):
         loader = hooks.get('KNNAccuracyHook', {}).get(name)
-        assert not loader or DATASETS.build(dict(loader.dataset, lazy_init=True)).with_label
+        if loader:
+            dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
+            assert dataset.with_label
+            assert dataset.pipeline.transforms[0].high_bit_depth == 'scale'

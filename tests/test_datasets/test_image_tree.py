@@ -55,6 +55,27 @@ def test_class_list(tree):
     assert len(ImageTreeDataset(str(tree), 'train', class_list='classes.txt')) == 3
 
 
+def test_class_list_holds_for_an_image_list(tree):
+    """Without labels, too: what is in no listed folder is left out."""
+    options = dict(image_folder='train', class_list='classes.txt', image_list='images.txt')
+    assert names(ImageTreeDataset(str(tree), **options)) == [('a', '2.jpg')]
+    (tree / 'classes.txt').write_text('c\n')
+    message = (
+        r"images.txt: none of its 2 images is in the 1 class folders of class_list 'classes.txt'"
+    )
+    with pytest.raises(ValueError, match=message) as error:
+        ImageTreeDataset(str(tree), **options)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('option', ['image_list', 'class_list'])
+def test_a_missing_list_is_named(tree, option):
+    message = f"none.txt: no such file, but {option} is 'none.txt'; .* set {option}=None for all"
+    with pytest.raises(FileNotFoundError, match=message) as error:
+        ImageTreeDataset(str(tree), 'train', **{option: 'none.txt'})
+    assert '\n' not in str(error.value)
+
+
 def test_mixed_sets_load_into_one_shape(tree):
     view = [dict(type='RecordedCrop', size=16)]
     pipeline = [

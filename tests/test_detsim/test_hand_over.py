@@ -12,7 +12,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from smallobj_mm.engine.backbone_export import describe_training, read_config_literals
+from smallobj_mm.engine.backbone_export import (
+    describe_training,
+    extract_backbone,
+    read_config_literals,
+)
 from smallobj_mm.models.initializers import ssl_pretrained
 from smallobj_mm.registry import MODELS
 
@@ -109,28 +113,55 @@ def test_obsdm(kind, exported, trained, tmp_path, repo_root, said):
     assert 'loaded 120/120 tensors of SSLResNet18' in said[-1]
 
 
+@pytest.fixture
+def stock(tmp_path, exported):
+    """A stock config with the lines that the README gives, as a file of the user's."""
+
+    def make(framework, name, lines):
+        spec = importlib.util.find_spec(framework)
+        if spec is None:
+            pytest.skip(f'{framework} is not installed')
+        path = Path(spec.origin).parent / '.mim' / 'configs' / name
+        if not path.is_file():
+            pytest.skip(f'the installed {framework} has no config {name}')
+        importlib.import_module(f'{framework}.models')
+        mine = tmp_path / 'mine.py'
+        init_cfg = dict(type='SSLPretrained', checkpoint=str(exported))
+        mine.write_text(
+            f'_base_ = [{str(path)!r}]\n'
+            "custom_imports = dict(imports=['smallobj_mm'])\n"
+            f'model = dict({lines}backbone=dict(init_cfg={init_cfg}))\n'
+        )
+        cfg = Config.fromfile(mine)
+        with DefaultScope.overwrite_default_scope(framework):
+            # The frameworks hand ``pretrained`` of the model down as they build it.
+            return MODELS.build(cfg.model).backbone
+
+    return make
+
+
 @pytest.mark.parametrize(
-    ('framework', 'name'),
+    ('framework', 'name', 'lines'),
     [
-        ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py'),
-        ('mmseg', 'pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py'),
+        ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py', ''),
+        # It names ImageNet weights of its own beside the backbone.
+        ('mmseg', 'pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py', 'pretrained=None, '),
     ],
 )
-def test_stock_configs(framework, name, exported, trained, said):
-    spec = importlib.util.find_spec(framework)
-    if spec is None:
-        pytest.skip(f'{framework} is not installed')
-    path = Path(spec.origin).parent / '.mim' / 'configs' / name
-    if not path.is_file():
-        pytest.skip(f'the installed {framework} has no config {name}')
-    importlib.import_module(f'{framework}.models')
-    cfg = Config.fromfile(path)
-    # The stock ones name ImageNet weights of their own, in one place or the other.
-    for key in ('pretrained',):
-        cfg.model.pop(key, None), cfg.model.backbone.pop(key, None)
-    backbone = build(framework, cfg.model, exported)
+def test_stock_configs(framework, name, lines, stock, trained, said):
+    backbone = stock(framework, name, lines)
+    backbone.init_weights()
     assert same(backbone, trained[1]) and type(backbone).__module__.startswith(framework)
     assert 'loaded 120/120' in said[-1]
+
+
+def test_deep_stem(stock):
+    """Another ResNet-18, with three convolutions in its stem, is refused in one line."""
+    name = 'pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+    backbone = stock('mmseg', name, 'pretrained=None, ')
+    with pytest.raises(ValueError, match='backbone.safetensors: .*; not found: stem.0.w') as error:
+        backbone.init_weights()
+    assert '\n' not in str(error.value)
 
 
 def test_pth_for_those_without_this_package(trained, tmp_path, repo_root, monkeypatch, capsys):
@@ -139,6 +170,82 @@ def test_pth_for_those_without_this_package(trained, tmp_path, repo_root, monkey
     assert '120 tensors written' in capsys.readouterr().out
     saved = torch.load(out, weights_only=True)
     assert saved['meta']['epochs'] == '7' and len(saved['state_dict']) == 120
+
+
+@pytest.mark.parametrize('ending', ['safetensors', 'pth'])
+def test_exported_again(ending, exported, trained, tmp_path, repo_root, monkeypatch):
+    """What is known of the training is not lost on the way."""
+    first = exported
+    if ending == 'pth':
+        first = tmp_path / 'first.pth'
+        assert export(repo_root, monkeypatch, trained[0], first) == 0
+    out = tmp_path / 'again.safetensors'
+    assert export(repo_root, monkeypatch, first, out) == 0
+    headers = []
+    for path in (exported, out):
+        with safetensors.safe_open(path, 'pt') as file:
+            headers.append(file.metadata())
+    assert headers[0] == headers[1] and headers[0]['recipe'] == 'detsim_r18_mixed_96'
+
+
+def resnet(depth: int, **options) -> dict:
+    """The tensors of mmdet's ResNet."""
+    pytest.importorskip('mmdet')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return MODELS.build(dict(type='mmdet.ResNet', depth=depth, **options)).state_dict()
+
+
+@pytest.mark.parametrize(
+    ('depth', 'options'),
+    [(18, dict(base_channels=8, stem_channels=8)), (34, {}), (50, dict(base_channels=16))]
+    + [(depth, dict(base_channels=8, stem_channels=8)) for depth in (101, 152)],
+)
+def test_any_whole_resnet(depth, options):
+    """Whatever its width and prefix, with and without counters of batches."""
+    state = resnet(depth, **options)
+    assert extract_backbone({f'a.{k}': v for k, v in state.items()}, 'x.pth').keys() == state.keys()
+    old = {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
+    assert extract_backbone(dict(state_dict=old), 'x.pth').keys() == old.keys()
+
+
+def test_grouped_and_torchvision():
+    models = pytest.importorskip('torchvision').models
+    for make in (models.resnext50_32x4d, models.wide_resnet50_2, models.resnet18):
+        with torch.device('meta'):
+            state = make(weights=None).state_dict()
+        state = {k: torch.empty(v.shape) for k, v in state.items()}
+        assert len(extract_backbone(state, 'x.pth')) == len(state) - 2  # without the classifier
+
+
+@pytest.mark.parametrize(
+    ('depth', 'lost', 'message'),
+    [
+        (18, 'layer2.', "90 of the 120 tensors of a ResNet-18 fit.*missing is 'b.layer2.0.conv1.w"),
+        (18, 'layer4.', "90 of the 120 tensors of a ResNet-18 fit.*missing is 'b.layer4.0.conv1.w"),
+        (18, 'layer3.1.bn2.running_var', "119 of the 120 .*missing is 'b.layer3.1.bn2.running_var"),
+        (34, 'layer3.5.', "204 of the 216 .* of a ResNet-34 .*missing is 'b.layer3.5.conv1.w"),
+        (50, 'layer1.0.conv3', "317 of the 318 .* ResNet-50 fit.*missing is 'b.layer1.0.conv3.w"),
+        (50, 'layer2.0.downsample', "312 of the 318 .*missing is 'b.layer2.0.downsample.0.weight'"),
+        (18, 'bn1.weight', "no ResNet found, 'b.bn1.weight' is not among"),
+    ],
+)
+def test_part_of_a_backbone(depth, lost, message):
+    state = {k: v for k, v in resnet(depth).items() if not k.startswith(lost)}
+    with pytest.raises(ValueError, match=f'^x.pth: {message}') as error:
+        extract_backbone({f'b.{k}': v for k, v in state.items()}, 'x.pth')
+    assert '\n' not in str(error.value)
+
+
+def test_another_backbone():
+    state = resnet(18, base_channels=8, stem_channels=8)
+    wrong = {**state, 'layer2.0.conv2.weight': torch.zeros(1, 2, 3)}
+    with pytest.raises(
+        ValueError, match=r"119 of .*0.conv2.weight' has the shape \(1, 2, 3\) inst"
+    ):
+        extract_backbone(wrong, 'x.pth')
+    more = {**state, 'layer1.9.conv1.weight': torch.zeros(8, 8, 3, 3)}
+    with pytest.raises(ValueError, match=r'x.pth: its ResNet has stages of \[10, 2, 2, 2\] blocks'):
+        extract_backbone(more, 'x.pth')
 
 
 def test_what_cannot_be_exported(tmp_path, repo_root, monkeypatch, capsys, trained):

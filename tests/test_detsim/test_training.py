@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from smallobj_mm.engine.checkpoint import load_plain
 from smallobj_mm.engine.hooks.knn_accuracy import knn_accuracy
@@ -15,6 +16,16 @@ def scalars(work_dir):
     """Entries of the log by what they are of."""
     lines = next(work_dir.rglob('scalars.json')).read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def tensorboard(work_dir):
+    """Tag -> steps in TensorBoard's file."""
+    file = next(work_dir.rglob('events.out.tfevents.*'))
+    events = EventAccumulator(str(file), size_guidance=dict(scalars=0)).Reload()
+    return {tag: [one.step for one in events.Scalars(tag)] for tag in events.Tags()['scalars']}
+
+
+SPREADS = {f'{name}_stage{i}' for name in ('spread', 'positive', 'other') for i in range(1, 5)}
 
 
 def test_it_learns(tiny, tmp_path):
@@ -30,7 +41,9 @@ def test_it_learns(tiny, tmp_path):
     assert similarity[-10:].mean() < similarity[:10].mean() - 0.05
     for stage in range(1, 5):
         assert log[-1][f'spread_stage{stage}'] > 0.3
-    assert list((tmp_path / 'work').rglob('events.out.tfevents.*'))
+    assert set(log[-1]) >= SPREADS
+    steps = tensorboard(tmp_path / 'work')
+    assert all(steps[tag] == list(range(1, 61)) for tag in {*SPREADS, 'loss'})
     # The predictors keep their rate, the others end near zero.
     rates = {
         group.get('fix_lr', False): group['lr']
@@ -47,6 +60,21 @@ def test_it_learns(tiny, tmp_path):
     assert fixed and all(name.startswith('head.stages.') for name in fixed)
     state = load_plain(tmp_path / 'work/epoch_20.pth')['state_dict']
     assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+
+
+def test_a_short_run_shows_its_spread(tiny, tmp_path):
+    """Three batches an epoch, with the intervals of the shipped config: 50 iterations."""
+    cfg = tiny(epochs=2)
+    cfg.default_hooks.logger.interval = 50
+    for hook in cfg.custom_hooks:
+        if hook.type == 'FeatureSpreadHook':
+            hook.interval = 50
+    build_runner(cfg).train()
+    log = [one for one in scalars(tmp_path / 'work') if 'loss' in one]
+    assert [one['step'] for one in log] == [3, 6]
+    assert all(set(one) >= SPREADS for one in log)
+    steps = tensorboard(tmp_path / 'work')
+    assert all(steps[tag] == [3, 6] for tag in SPREADS)
 
 
 @pytest.mark.parametrize('name', ['detsim_r18_folder_local-views', 'detsim_r18_folder_no-aux'])

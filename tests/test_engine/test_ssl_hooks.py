@@ -47,17 +47,30 @@ def runner():
     hub = MessageHub.get_instance('test_ssl_hooks')
     hub.log_scalars.clear()
     return SimpleNamespace(
-        model=SimpleNamespace(neck=Neck()), train_dataloader=[1], iter=0, message_hub=hub
+        model=SimpleNamespace(neck=Neck()),
+        train_dataloader=range(100),
+        iter=0,
+        max_iters=1000,
+        message_hub=hub,
     )
 
 
 def run(hook, runner, features, iterations):
-    for _ in range(iterations):
-        hook.before_train_iter(runner, 0)
+    """One epoch, or its begin; returns the iterations that were measured."""
+    measured = []
+    hook.before_train_epoch(runner)
+    for batch_idx in range(iterations):
+        before = runner.message_hub.log_scalars.get('train/spread_stage1')
+        count = before.data[1].size if before else 0
+        hook.before_train_iter(runner, batch_idx)
         for _ in range(2):
             runner.model.neck(features)
-        hook.after_train_iter(runner, 0)
+        hook.after_train_iter(runner, batch_idx)
         runner.iter += 1
+        after = runner.message_hub.log_scalars.get('train/spread_stage1')
+        if after and after.data[1].size > count:
+            measured.append(runner.iter)
+    return measured
 
 
 def test_spread_is_logged_and_collapse_is_said_once(runner, monkeypatch):
@@ -76,6 +89,41 @@ def test_spread_is_logged_and_collapse_is_said_once(runner, monkeypatch):
     assert 'features of stage 1 have collapsed' in said[0][0] and said[0][1] == logging.WARNING
     hook.after_train(runner)
     assert not runner.model.neck._forward_hooks
+
+
+def test_short_epochs_and_short_runs_are_measured(runner):
+    """At the last batch of an epoch that has not been measured yet, and at the very last one."""
+    hook = FeatureSpreadHook(interval=50)
+    runner.train_dataloader = range(8)
+    hook.before_train(runner)
+    features = torch.randn(16, 8)
+    assert [run(hook, runner, features, 8) for _ in range(7)] == [
+        [8],
+        [16],
+        [24],
+        [32],
+        [40],
+        [48],
+        [50],
+    ]
+    runner.train_dataloader, runner.max_iters = range(100), runner.iter + 5
+    assert run(hook, runner, features, 5) == [61]
+
+
+def test_long_epochs_are_measured_as_ever(runner):
+    hook = FeatureSpreadHook(interval=2)
+    runner.train_dataloader = range(5)
+    hook.before_train(runner)
+    assert run(hook, runner, torch.randn(16, 8), 5) == [2, 4]
+    assert run(hook, runner, torch.randn(16, 8), 5) == [6, 8, 10]
+
+
+def test_a_last_batch_that_cannot_be_measured(runner):
+    """One image has no others to differ from."""
+    hook = FeatureSpreadHook()
+    runner.train_dataloader = range(1)
+    hook.before_train(runner)
+    assert run(hook, runner, torch.randn(1, 8), 1) == []
 
 
 def test_no_batch_is_an_error(runner):

@@ -33,6 +33,11 @@ def main() -> None:
     """Convert."""
     args = parse_args()
     with errors_in_one_line():
+        if not args.dst.endswith('.pth'):
+            raise ValueError(
+                f'{args.dst}: expected a name that ends in .pth; publish_model.py makes a '
+                '.safetensors file of it'
+            )
         state_dict, meta, lines = CONVERTERS[args.model](load_plain(args.src), args.src)
         buffer = io.BytesIO()
         torch.save({'meta': meta, 'state_dict': state_dict}, buffer)

@@ -15,7 +15,7 @@ import json
 import torch
 
 from smallobj_mm.engine.backbone_export import describe_training, extract_backbone
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.engine.checkpoint import load_plain, read_header
 from smallobj_mm.utils.cli import errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 
@@ -38,7 +38,7 @@ def main() -> None:
             raise ValueError(f'{args.out}: expected a name that ends in .safetensors or .pth')
         checkpoint = load_plain(args.checkpoint)
         backbone = extract_backbone(checkpoint, args.checkpoint)
-        header = describe_training(checkpoint)
+        header = describe_training(checkpoint, read_header(args.checkpoint))
         if args.out.endswith('.pth'):
             buffer = io.BytesIO()
             torch.save({'meta': header, 'state_dict': backbone}, buffer)

@@ -8,7 +8,7 @@ import argparse
 import json
 
 from smallobj_mm.engine.backbone_export import describe_training
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.engine.checkpoint import load_plain, read_header
 from smallobj_mm.engine.publishing import publishable
 from smallobj_mm.utils.cli import errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
@@ -38,7 +38,8 @@ def main() -> None:
             ) from None
         checkpoint = load_plain(args.checkpoint)
         tensors = publishable(checkpoint, args.checkpoint, args.half)
-        header = describe_training(checkpoint) | {'names': 'mmengine'}
+        header = describe_training(checkpoint, read_header(args.checkpoint))
+        header['names'] = 'mmengine'
         data = save(tensors, metadata=header)
         atomic_write_bytes(args.out, data)
         print(json.dumps(header, indent=2))

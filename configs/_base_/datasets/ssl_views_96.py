@@ -24,7 +24,8 @@ local_view = [
 ]
 
 train_pipeline = [
-    dict(type='LoadImageStrict'),
+    # images of more than 8 bits, each from its own range; 'error': they stop the run
+    dict(type='LoadImageStrict', high_bit_depth='scale'),
     dict(type='AugmentedViews', views=[view, view]),
     dict(type='PackViews', targets=['crop', 'color']),
 ]

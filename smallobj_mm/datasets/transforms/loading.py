@@ -11,6 +11,8 @@ from mmcv.transforms import LoadImageFromFile
 
 from smallobj_mm.registry import TRANSFORMS
 
+from .high_bit_depth import CHOICES, decode_deep, to_eight_bits, with_channels
+
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PNG_END = b'IEND\xae\x42\x60\x82'
 
@@ -74,6 +76,13 @@ class LoadImageStrict(LoadImageFromFile):
         color_type (str): Flag of :func:`mmcv.imfrombytes`. Defaults to 'color'.
         imdecode_backend (str): Backend of :func:`mmcv.imfrombytes`. Defaults to 'cv2'.
         backend_args (dict, optional): File backend; None for local files.
+        high_bit_depth (str): What becomes of images of more than 8 bits a channel, unless they are
+            loaded unchanged or by tifffile. 'error': they stop the run; 'scale': each is scaled
+            from its own smallest..largest value to 0..255: its contrast stays, as far as 256 levels
+            hold it, its absolute values do not. Defaults to 'error'.
+
+    Raises:
+        ValueError: If high_bit_depth is another word.
     """
 
     def __init__(
@@ -82,7 +91,14 @@ class LoadImageStrict(LoadImageFromFile):
         color_type: str = 'color',
         imdecode_backend: str = 'cv2',
         backend_args: Optional[dict] = None,
+        high_bit_depth: str = 'error',
     ) -> None:
+        if high_bit_depth not in CHOICES:
+            raise ValueError(
+                f'LoadImageStrict: high_bit_depth is {high_bit_depth!r}, expected one of '
+                f'{", ".join(CHOICES)}'
+            )
+        self.high_bit_depth = high_bit_depth
         super().__init__(
             to_float32=to_float32,
             color_type=color_type,
@@ -101,8 +117,8 @@ class LoadImageStrict(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is empty, truncated or not an image, or the image's size
-                differs from the annotation's.
+            ValueError: If the file is empty, truncated or not an image, the image has more than 8
+                bits and is not to be scaled, or its size differs from the annotation's.
         """
         path = results['img_path']
         img = self._decode(path)
@@ -131,6 +147,10 @@ class LoadImageStrict(LoadImageFromFile):
         missing = truncation(data)
         if missing:
             raise ValueError(f'{path}: truncated image ({len(data)} bytes, {missing}); {advice}')
+        if self.color_type != 'unchanged' and self.imdecode_backend != 'tifffile':
+            deep = decode_deep(data, upright=not self.color_type.endswith('ignore_orientation'))
+            if deep is not None:
+                return self._eight_bits(path, deep)
         try:
             img = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
             detail = ''
@@ -142,3 +162,18 @@ class LoadImageStrict(LoadImageFromFile):
                 f'{path}: not readable as an image ({len(data)} bytes, {ending}{detail}); {advice}'
             )
         return img
+
+    def _eight_bits(self, path: str, img: np.ndarray) -> np.ndarray:
+        """Scale an image of more than 8 bits, or say what it is."""
+        low, high = float(img.min()), float(img.max())
+        found = f'{path}: an image of {img.dtype}, values {low:g} to {high:g}'
+        if self.high_bit_depth == 'error':
+            raise ValueError(
+                f"{found}, expected 8 bits; give LoadImageStrict high_bit_depth='scale' (each "
+                'image from its own range to 0..255) or convert the files to 8 bits'
+            )
+        if not np.isfinite([low, high]).all():
+            raise ValueError(
+                f'{found}, expected finite values; replace the file or take it off the list'
+            )
+        return with_channels(to_eight_bits(img), grey=self.color_type.startswith('grayscale'))

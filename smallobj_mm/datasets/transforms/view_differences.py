@@ -45,9 +45,10 @@ def new_record() -> dict:
     """The record of a view that is the whole image, unchanged.
 
     Returns:
-        crop: (centre x, centre y, width, height) in fractions of the source image; axes: the 2x2
-        matrix that takes directions (x, y) of the source to those of the view; color, flip, blur,
-        solarize, rotation as in :data:`TARGETS`.
+        crop: (centre x, centre y, width, height) in fractions of the source image, along its own
+        axes; axes: the 2x2 matrix that takes directions (x, y) of the source to those of the view;
+        color, flip, blur, solarize, rotation as in :data:`TARGETS`. In whatever order a view was
+        flipped and turned, flip and rotation mean: first mirrored, then turned.
     """
     return dict(
         crop=np.array([0.5, 0.5, 1.0, 1.0]),
@@ -58,6 +59,26 @@ def new_record() -> dict:
         solarize=0.0,
         rotation=0,
     )
+
+
+def part_of_source(record: Mapping, part: np.ndarray) -> np.ndarray:
+    """Where a part of a view lies in the source image.
+
+    Args:
+        record: Record of the view, see :func:`new_record`.
+        part: (centre x, centre y, width, height) in fractions of the view.
+
+    Returns:
+        The same in fractions of the source, along the source's axes.
+    """
+    # Corners instead of offsets from the centre: for a view that is the whole source the numbers
+    # then come out as they are, without rounding.
+    view = record['crop']
+    back = record['axes'].T
+    mirrored = back.sum(axis=1) < 0
+    centre = back @ part[:2] + mirrored
+    start = view[:2] - view[2:] / 2
+    return np.concatenate([start + centre * view[2:], np.abs(back) @ part[2:] * view[2:]])
 
 
 def difference(name: str, first: Mapping, second: Mapping) -> np.ndarray:

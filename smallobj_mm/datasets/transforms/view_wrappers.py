@@ -12,6 +12,7 @@ from smallobj_mm.registry import TRANSFORMS
 
 from . import view_ops
 from .view_differences import TARGETS, difference, new_record
+from .view_options import is_count
 
 Pipeline = Sequence[dict | Callable[[dict], dict]]
 
@@ -24,25 +25,22 @@ class AugmentedViews(BaseTransform):
     (those of :mod:`~.views` do not; mmpretrain's ``MultiView`` copies it for each view).
 
     Required key: ``img``, (H, W, 3) uint8 BGR. Added keys: ``views``, one image a pipeline,
-    and ``view_records``, what was done to each. Removed key: ``img``.
+    ``view_records``, what was done to each, and ``local_grid``, crops a side of the local views,
+    if there are. Removed key: ``img``.
 
     Args:
-        views: A pipeline for each view.
-        num_global: How many of them, the first, are whole views; the rest are local ones.
+        views: A pipeline for each view: first two whole views, then any number of local ones,
+            whose last transform is ``LocalCrops``, all of the same grid.
 
     Raises:
-        ValueError: If there are fewer than two whole views.
+        ValueError: If there are fewer than two whole views, or a further view is not local.
         TypeError: If the image is not 8-bit colour.
     """
 
-    def __init__(self, views: Sequence[Pipeline], num_global: int = 2) -> None:
-        if not 2 <= num_global <= len(views):
-            raise ValueError(
-                f'AugmentedViews: num_global is {num_global} and there are {len(views)} pipelines, '
-                'expected two whole views or more'
-            )
+    def __init__(self, views: Sequence[Pipeline]) -> None:
+        _check_views(views)
         self.pipelines = [Compose(pipeline) for pipeline in views]
-        self.num_global = num_global
+        self.local_grid = _local_grid([one.transforms for one in self.pipelines])
 
     def transform(self, results: dict) -> dict:
         """Make the views."""
@@ -60,8 +58,49 @@ class AugmentedViews(BaseTransform):
             views.append(done['img'])
             records.append(done['view_record'])
         results.update(views=views, view_records=records, img_shape=views[0].shape[:2])
-        results['num_global_views'] = self.num_global
+        if self.local_grid is not None:
+            results['local_grid'] = self.local_grid
         return results
+
+
+def _check_views(views: Sequence[Pipeline]) -> None:
+    """That there are pipelines, enough of them."""
+    if not isinstance(views, (list, tuple)):
+        raise ValueError(f'AugmentedViews: views is {views!r}, expected a list of pipelines')
+    for i, pipeline in enumerate(views):
+        if not isinstance(pipeline, (list, tuple)):
+            raise ValueError(
+                f'AugmentedViews: views[{i}] is {pipeline!r}, expected a list of transforms'
+            )
+    if len(views) < 2:
+        raise ValueError(
+            f'AugmentedViews: views has {len(views)} pipelines, expected two whole views and then '
+            'any local ones'
+        )
+
+
+def _local_grid(pipelines: Sequence[Sequence[Callable]]) -> int | None:
+    """Crops a side of the local views, which are those after the second; None without any.
+
+    The model takes what follows the second view for grids of crops; a whole view there would be
+    cut into pieces without a word.
+    """
+    lasts = [transforms[-1] if transforms else None for transforms in pipelines]
+    for i, last in enumerate(lasts):
+        if isinstance(last, LocalCrops) != (i >= 2):
+            found = 'nothing' if last is None else type(last).__name__
+            expected = 'a whole view' if i < 2 else 'LocalCrops'
+            raise ValueError(
+                f'AugmentedViews: views[{i}] ends in {found}, expected {expected}: the first two '
+                'views are whole, all others local'
+            )
+    grids = sorted({last.grid for last in lasts if isinstance(last, LocalCrops)})
+    if len(grids) > 1:
+        raise ValueError(
+            f'AugmentedViews: the grids of LocalCrops are {grids}, expected one for all local '
+            "views: the model's local_grid"
+        )
+    return grids[0] if grids else None
 
 
 @TRANSFORMS.register_module()
@@ -73,7 +112,7 @@ class LocalCrops(BaseTransform):
     gaps keep borders that run from cell to cell from giving the neighbours away.
 
     Args:
-        grid: Cells a side.
+        grid: Cells a side; the model's ``local_grid`` is the same number.
         size: Side of a crop in px.
 
     Shape:
@@ -84,8 +123,10 @@ class LocalCrops(BaseTransform):
     """
 
     def __init__(self, grid: int = 3, size: int = 64) -> None:
-        if grid < 1 or size < 1:
-            raise ValueError(f'LocalCrops: grid is {grid} and size {size}, expected 1 or more')
+        if not is_count(grid) or not is_count(size):
+            raise ValueError(
+                f'LocalCrops: grid is {grid!r} and size {size!r}, expected integers of 1 or more'
+            )
         self.grid = grid
         self.size = size
 
@@ -120,7 +161,7 @@ class PackViews(BaseTransform):
 
     Args:
         targets: Names of :data:`~.view_differences.TARGETS`.
-        meta_keys: What else the data sample keeps.
+        meta_keys: What else the data sample keeps, besides ``local_grid`` of the local views.
 
     Raises:
         ValueError: If a target is unknown.
@@ -137,7 +178,8 @@ class PackViews(BaseTransform):
                 f'PackViews: targets has {unknown}, expected names among {", ".join(TARGETS)}'
             )
         self.targets = tuple(targets)
-        self.meta_keys = tuple(meta_keys)
+        # The model compares the grid with its own, so it is kept whatever else is.
+        self.meta_keys = (*meta_keys, 'local_grid')
 
     def transform(self, results: dict) -> dict:
         """Pack."""

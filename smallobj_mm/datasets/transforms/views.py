@@ -6,8 +6,6 @@ Each transform changes ``img``, (H, W, 3) uint8 BGR, and the view's record under
 ``numpy.random``. They are used inside :class:`~.view_wrappers.AugmentedViews`.
 """
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -15,27 +13,12 @@ from mmcv.transforms import BaseTransform
 from smallobj_mm.registry import TRANSFORMS
 
 from . import view_ops
-from .view_differences import new_record
+from .view_differences import new_record, part_of_source
+from .view_options import check_number, check_pair, check_prob, is_count
 
 
 def _record(results: dict) -> dict:
     return results.setdefault('view_record', new_record())
-
-
-def _check(owner: str, name: str, value: Sequence[float], low: float, high: float) -> tuple:
-    """A range (smallest, largest) within bounds, or a one-line error."""
-    value = tuple(value)
-    if len(value) != 2 or not low <= value[0] <= value[1] <= high:
-        raise ValueError(
-            f'{owner}: {name} is {value}, expected (smallest, largest) within [{low:g}, {high:g}]'
-        )
-    return value
-
-
-def _check_prob(owner: str, prob: float) -> float:
-    if not 0 <= prob <= 1:
-        raise ValueError(f'{owner}: prob is {prob}, expected a probability in [0, 1]')
-    return prob
 
 
 @TRANSFORMS.register_module()
@@ -59,14 +42,19 @@ class RecordedCrop(BaseTransform):
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         interpolation: str = 'bilinear',
     ) -> None:
-        if size < 1 or interpolation not in view_ops.INTERPOLATIONS:
+        if not is_count(size):
             raise ValueError(
-                f'RecordedCrop: size is {size} and interpolation {interpolation!r}, expected a '
-                f'size of 1 or more (px) and one of {", ".join(view_ops.INTERPOLATIONS)}'
+                f'RecordedCrop: size is {size!r}, expected an integer of 1 or more: the side of '
+                'the square in px'
+            )
+        if interpolation not in list(view_ops.INTERPOLATIONS):  # a list: of any kind to compare
+            raise ValueError(
+                f'RecordedCrop: interpolation is {interpolation!r}, expected one of '
+                f'{", ".join(view_ops.INTERPOLATIONS)}'
             )
         self.size = size
-        self.scale = _check('RecordedCrop', 'scale', scale, 1e-6, 1)
-        self.ratio = _check('RecordedCrop', 'ratio', ratio, 1e-3, 1e3)
+        self.scale = check_pair('RecordedCrop', 'scale', scale, 1e-6, 1)
+        self.ratio = check_pair('RecordedCrop', 'ratio', ratio, 1e-3, 1e3)
         self.interpolation = interpolation
 
     def transform(self, results: dict) -> dict:
@@ -80,9 +68,9 @@ class RecordedCrop(BaseTransform):
             interpolation=view_ops.INTERPOLATIONS[self.interpolation],
         )
         results['img_shape'] = (self.size, self.size)
-        _record(results)['crop'] = np.array(
-            [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
-        )
+        part = np.array([(x + w / 2) / width, (y + h / 2) / height, w / width, h / height])
+        record = _record(results)
+        record['crop'] = part_of_source(record, part)
         return results
 
 
@@ -98,7 +86,7 @@ class RecordedFlip(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.5) -> None:
-        self.prob = _check_prob('RecordedFlip', prob)
+        self.prob = check_prob('RecordedFlip', prob)
 
     def transform(self, results: dict) -> dict:
         """Flip."""
@@ -106,6 +94,7 @@ class RecordedFlip(BaseTransform):
             results['img'] = cv2.flip(results['img'], 1)
             record = _record(results)
             record['flip'] = 1.0 - record['flip']
+            record['rotation'] = -record['rotation'] % 4  # a turn, seen in a mirror
             record['axes'] = np.diag([-1.0, 1.0]) @ record['axes']
         return results
 
@@ -125,7 +114,7 @@ class RecordedRotation(BaseTransform):
     _QUARTER = np.array([[0.0, 1.0], [-1.0, 0.0]])
 
     def __init__(self, prob: float = 0.5) -> None:
-        self.prob = _check_prob('RecordedRotation', prob)
+        self.prob = check_prob('RecordedRotation', prob)
 
     def transform(self, results: dict) -> dict:
         """Rotate."""
@@ -172,12 +161,9 @@ class RecordedColorJitter(BaseTransform):
             ('saturation', saturation, 1),
             ('hue', hue, 0.5),
         ):
-            if not 0 <= value <= most:
-                raise ValueError(
-                    f'RecordedColorJitter: {name} is {value}, expected a range in [0, {most}]'
-                )
+            check_number('RecordedColorJitter', name, value, most, 'one number')
         self.ranges = np.array([brightness, contrast, saturation, hue])
-        self.prob = _check_prob('RecordedColorJitter', prob)
+        self.prob = check_prob('RecordedColorJitter', prob)
 
     def transform(self, results: dict) -> dict:
         """Jitter."""
@@ -212,7 +198,7 @@ class RecordedGrayscale(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.2) -> None:
-        self.prob = _check_prob('RecordedGrayscale', prob)
+        self.prob = check_prob('RecordedGrayscale', prob)
 
     def transform(self, results: dict) -> dict:
         """Make grey; nothing a head could predict is recorded."""
@@ -234,8 +220,8 @@ class RecordedBlur(BaseTransform):
     """
 
     def __init__(self, sigma: tuple[float, float] = (0.1, 2.0), prob: float = 0.5) -> None:
-        self.sigma = _check('RecordedBlur', 'sigma', sigma, 1e-3, 100)
-        self.prob = _check_prob('RecordedBlur', prob)
+        self.sigma = check_pair('RecordedBlur', 'sigma', sigma, 1e-3, 100)
+        self.prob = check_prob('RecordedBlur', prob)
 
     def transform(self, results: dict) -> dict:
         """Blur."""
@@ -259,8 +245,8 @@ class RecordedSolarize(BaseTransform):
     """
 
     def __init__(self, threshold: tuple[float, float] = (128, 128), prob: float = 0.2) -> None:
-        self.threshold = _check('RecordedSolarize', 'threshold', threshold, 0, 256)
-        self.prob = _check_prob('RecordedSolarize', prob)
+        self.threshold = check_pair('RecordedSolarize', 'threshold', threshold, 0, 256)
+        self.prob = check_prob('RecordedSolarize', prob)
 
     def transform(self, results: dict) -> dict:
         """Solarise."""

@@ -61,7 +61,8 @@ class FeatureSpreadHook(Hook):
     vector for each stage.
 
     Args:
-        interval: Iterations between measurements.
+        interval: Iterations between measurements. An epoch, or a run, that ends before its first
+            one is measured at its last batch, so that short runs show their spread as well.
         collapsed_below: Spread under which features count as collapsed.
         patience: Measurements in a row under it before the warning.
 
@@ -80,6 +81,7 @@ class FeatureSpreadHook(Hook):
         self.interval = interval
         self.collapsed_below = collapsed_below
         self.patience = patience
+        self._measured = False  # in this epoch
         self._captured: Optional[list[tuple[Tensor, ...]]] = None
         self._low: dict[int, int] = {}
         self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
@@ -100,11 +102,18 @@ class FeatureSpreadHook(Hook):
             self._handle.remove()
             self._handle = None
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Nothing is measured yet."""
+        self._measured = False
+
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Optional[Any] = None
     ) -> None:
         """Keep the features of this iteration if it is one to measure."""
-        self._captured = [] if (runner.iter + 1) % self.interval == 0 else None
+        last = self.end_of_epoch(runner.train_dataloader, batch_idx)
+        last = last or self.is_last_train_iter(runner)
+        due = (runner.iter + 1) % self.interval == 0 or (last and not self._measured)
+        self._captured = [] if due else None
 
     def after_train_iter(
         self,
@@ -117,6 +126,7 @@ class FeatureSpreadHook(Hook):
         captured, self._captured = self._captured, None
         if not captured or len(captured) < 2 or len(captured[0][0]) < 2:
             return
+        self._measured = True
         for i, (first, second) in enumerate(zip(*captured[:2]), start=1):
             values = measure(first, second)
             for name, value in values._asdict().items():

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Heads that predict from the features of two views how the views differ."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smallobj_mm.datasets.transforms.view_differences import TARGETS
+from smallobj_mm.datasets.transforms.view_options import is_number
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
 
+from .agreement import is_list_of_numbers
 from .multi_stage import NORM
 
 
@@ -39,7 +42,7 @@ class AugmentationAwareHead(BaseModule):
         init_cfg: Initialisation; PyTorch's when not given.
 
     Raises:
-        ValueError: If a target is unknown or none is on.
+        ValueError: If a target is unknown, none is on, or in_channels is no list of numbers.
     """
 
     def __init__(
@@ -53,13 +56,21 @@ class AugmentationAwareHead(BaseModule):
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        unknown = sorted(set(weights) - set(TARGETS))
-        self.weights = {name: weight for name, weight in weights.items() if weight >= 0}
-        if unknown or not self.weights:
+        known = isinstance(weights, Mapping) and set(weights) <= set(TARGETS)
+        numbers = known and all(is_number(weight, -math.inf) for weight in weights.values())
+        if not numbers or max(weights.values(), default=-1) < 0:
             raise ValueError(
-                f'AugmentationAwareHead: weights are {dict(weights)}, expected one of 0 or more '
-                f'for some of {", ".join(TARGETS)}; leave the head out to have none of them'
+                f'AugmentationAwareHead: weights is {weights}, expected a number of 0 or more for '
+                f'some of {", ".join(TARGETS)} (negative: off); auxiliary_head=None has none of '
+                'them'
             )
+        self.weights = {name: weight for name, weight in weights.items() if weight >= 0}
+        if not is_list_of_numbers(in_channels, 1):
+            raise ValueError(
+                f'AugmentationAwareHead: in_channels is {in_channels}, expected a number for each '
+                'stage'
+            )
+        self.in_channels = tuple(in_channels)
         self.stages = nn.ModuleList(
             nn.ModuleDict(
                 {
@@ -96,7 +107,7 @@ class AugmentationAwareHead(BaseModule):
         stages = cast('Iterable[nn.ModuleDict]', self.stages)
         return [
             {name: self._pair_loss(mlp, name, y1, y2, targets[name]) for name, mlp in mlps.items()}
-            for mlps, y1, y2 in zip(stages, first, second)
+            for mlps, y1, y2 in zip(stages, first, second, strict=True)
         ]
 
     def _pair_loss(

@@ -12,6 +12,8 @@ from torch import Tensor
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
 
+from .agreement import check_local, check_stages
+
 
 @MODELS.register_module()
 class DetSim(BaseSelfSupervisor):
@@ -30,12 +32,16 @@ class DetSim(BaseSelfSupervisor):
         neck: Projectors, a ``MultiStageProjector``.
         head: Predictors, a ``MultiStageSimilarityHead``.
         auxiliary_head: Augmentation-aware heads, an ``AugmentationAwareHead``; None for none.
-        stage_weights: Weight of each stage in the loss.
+        stage_weights: Weight of each stage in the loss, 0 or more.
         local_grid: Crops a side of a local view: the inputs after the first two are images of
-            ``local_grid ** 2`` crops side by side, as ``LocalCrops`` makes them.
+            ``local_grid ** 2`` crops side by side, as ``LocalCrops`` makes them; its ``grid`` is
+            the same number.
         local_weight: Weight of the local views' similarity against that of the whole views.
         data_preprocessor: Normalisation; mmpretrain's ``SelfSupDataPreprocessor`` by default.
         init_cfg: Initialisation.
+
+    Raises:
+        ValueError: If the parts do not have the same stages, or an option is out of its range.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class DetSim(BaseSelfSupervisor):
         data_preprocessor: ConfigType | None = None,
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
+        check_local(local_grid, local_weight)
         # By its full name, so that a DetSim is built in other scopes, too.
         preprocessor = dict(data_preprocessor or {})
         preprocessor.setdefault('type', 'mmpretrain.SelfSupDataPreprocessor')
@@ -63,15 +70,10 @@ class DetSim(BaseSelfSupervisor):
         self.auxiliary_head: BaseModule | None = (
             None if auxiliary_head is None else MODELS.build(auxiliary_head)
         )
+        check_stages(self.backbone, self.neck, self.head, self.auxiliary_head, stage_weights)
         self.stage_weights = tuple(stage_weights)
         self.local_grid = local_grid
         self.local_weight = local_weight
-        stages = len(self.neck.stages)
-        if len(self.stage_weights) != stages:
-            raise ValueError(
-                f'DetSim: stage_weights is {self.stage_weights}, expected {stages} numbers, one '
-                'for each stage of the neck'
-            )
 
     def pooled_features(self, images: Tensor) -> list[Tensor]:
         """Global averages of the maps of each stage.
@@ -96,7 +98,8 @@ class DetSim(BaseSelfSupervisor):
             and I from 1.
 
         Raises:
-            ValueError: If there are not two views, or the differences are not there.
+            ValueError: If there are not two views, the backbone's maps are not what the neck
+                takes, the differences are not there, or local views do not have ``local_grid``.
         """
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
             raise ValueError(
@@ -104,12 +107,24 @@ class DetSim(BaseSelfSupervisor):
                 'or more; make them with AugmentedViews and PackViews'
             )
         pooled = [self.pooled_features(view) for view in inputs[:2]]
+        found, expected = tuple(y.shape[1] for y in pooled[0]), tuple(self.neck.in_channels)
+        if found != expected:
+            raise ValueError(
+                f'DetSim: the backbone gives maps of {found} channels, expected {expected}, '
+                'neck.in_channels; correct the latter or backbone.out_indices'
+            )
         projected = [self.neck(features) for features in pooled]
         losses = {}
         there, back = (self.head.loss(projected[i], projected[1 - i]) for i in range(2))
         for i, weight in enumerate(self.stage_weights):
             losses[f'loss_similarity_stage{i + 1}'] = weight * (there[i] + back[i])
         if len(inputs) > 2:
+            made = data_samples[0].get('local_grid') if data_samples else None
+            if made not in (None, self.local_grid):
+                raise ValueError(
+                    f'DetSim: local_grid is {self.local_grid}, but LocalCrops made a grid of {made}'
+                    '; give both the same number'
+                )
             losses.update(self._local_losses(inputs[2:], projected))
         if self.auxiliary_head is not None:
             losses.update(self._auxiliary_losses(self.auxiliary_head, pooled, data_samples))
@@ -173,8 +188,8 @@ def split_grid(images: Tensor, grid: int) -> Tensor:
     n, c, height, width = images.shape
     if height % grid or width % grid:
         raise ValueError(
-            f'DetSim: a local view of {width}x{height} px is no grid of {grid}x{grid} crops; '
-            'give local_grid the grid of LocalCrops'
+            f'DetSim: local_grid is {grid}, but a local view is {width}x{height} px, expected '
+            'sides divisible by it; give local_grid the grid of LocalCrops'
         )
     rows = images.reshape(n, c, grid, height // grid, grid, width // grid)
     return rows.permute(0, 2, 4, 1, 3, 5).reshape(n * grid**2, c, height // grid, width // grid)

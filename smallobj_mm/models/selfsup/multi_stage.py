@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
 
+from .agreement import is_list_of_numbers
+
 #: BN of vectors. mmengine's sync_bn setting turns it into synchronised BN.
 NORM = dict(type='BN1d')
 
@@ -47,11 +49,14 @@ class MultiStageProjector(BaseModule):
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if len(num_layers) != len(in_channels) or min(num_layers) < 2:
+        lists = is_list_of_numbers(in_channels, 1) and is_list_of_numbers(num_layers, 2)
+        if not lists or len(num_layers) != len(in_channels):
             raise ValueError(
-                f'MultiStageProjector: num_layers is {tuple(num_layers)} for the in_channels '
-                f'{tuple(in_channels)}, expected a number of 2 or more for each of them'
+                f'MultiStageProjector: num_layers is {num_layers} for the in_channels '
+                f'{in_channels}, expected a number of 2 or more for each of them'
             )
+        self.in_channels = tuple(in_channels)
+        self.out_channels = out_channels
         self.stages = nn.ModuleList(
             NonLinearNeck(
                 in_channels=channels,
@@ -66,21 +71,26 @@ class MultiStageProjector(BaseModule):
 
     def forward(self, pooled: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Project the vectors of each stage."""
-        return tuple(stage((y,))[0] for stage, y in zip(self.stages, pooled))
+        return tuple(stage((y,))[0] for stage, y in zip(self.stages, pooled, strict=True))
 
 
 @MODELS.register_module()
 class MultiStageSimilarityHead(BaseModule):
     """A predictor for each stage, and the negative cosine similarity to the other view.
 
-    The predictor is linear, BN, ReLU, linear with bias. No gradient flows through the target.
+    The predictor is linear, BN, ReLU, linear with bias.
 
     Args:
         num_stages: Stages.
         in_channels: Channels of the projections.
         hid_channels: Channels of the hidden layer.
+        stop_gradient: Take the targets without gradient. With it the features do not collapse;
+            without it they are expected to (Chen and He, section 4.1), which is for comparisons.
         norm_cfg: Normalisation of vectors.
         init_cfg: Initialisation; PyTorch's when not given.
+
+    Raises:
+        ValueError: If there is no stage, or stop_gradient is not True or False.
     """
 
     def __init__(
@@ -88,10 +98,22 @@ class MultiStageSimilarityHead(BaseModule):
         num_stages: int = 4,
         in_channels: int = 2048,
         hid_channels: int = 512,
+        stop_gradient: bool = True,
         norm_cfg: ConfigType = NORM,
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if num_stages < 1:
+            raise ValueError(
+                f'MultiStageSimilarityHead: num_stages is {num_stages}, expected 1 or more'
+            )
+        if not isinstance(stop_gradient, bool):
+            raise ValueError(
+                f'MultiStageSimilarityHead: stop_gradient is {stop_gradient!r}, expected True or '
+                'False'
+            )
+        self.in_channels = in_channels
+        self.stop_gradient = stop_gradient
         predictor = dict(
             type='mmpretrain.NonLinearNeck',
             in_channels=in_channels,
@@ -113,10 +135,14 @@ class MultiStageSimilarityHead(BaseModule):
 
         Args:
             predicted: Projections ``(N, C)`` that the predictors are given, one a stage.
-            targets: Projections ``(N, C)`` of the other view, taken without gradient.
+            targets: Projections ``(N, C)`` of the other view, taken without gradient unless
+                ``stop_gradient`` is off.
 
         Returns:
             For each stage the mean negative cosine similarity, in [-1, 1].
         """
         heads: Iterable[LatentPredictHead] = self.stages
-        return [head.loss(p, t) for head, p, t in zip(heads, predicted, targets)]
+        triples = zip(heads, predicted, targets, strict=True)
+        if self.stop_gradient:
+            return [head.loss(p, t) for head, p, t in triples]
+        return [head.loss_module(head.predictor([p])[0], t) for head, p, t in triples]

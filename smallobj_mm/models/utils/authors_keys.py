@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from .authors_keys_published import check_published, published_shapes
+
 #: Layers of the authors' model file -> ours. Their `.conv` and `.bn` are those of ConvModule.
 _OBSDM_LAYERS = {
     '0.model.0': 'backbone.conv1',
@@ -115,7 +117,9 @@ def convert_obsdm(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], 
         number of classes, what was dropped, anchors that differ from the published ones.
 
     Raises:
-        ValueError: If names are unknown or missing.
+        ValueError: If names are unknown or missing, or a tensor has another shape than in the
+            published model.
+        ImportError: If mmdet is not installed.
     """
     tensors = unwrap(checkpoint, source)
     renamed, dropped = rename_obsdm(tensors)
@@ -126,7 +130,16 @@ def convert_obsdm(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], 
             'expected a whole OBSDM model; convert the whole checkpoint'
         )
     num_anchors = 3
-    num_classes = predictor.shape[0] // num_anchors - 5
+    outputs = predictor.shape[0] if predictor.ndim == 4 else 0
+    num_classes = outputs // num_anchors - 5
+    if num_classes < 1 or outputs % num_anchors:
+        raise ValueError(
+            f'{source}: model.67.m.0.weight has the shape {tuple(predictor.shape)}, expected '
+            f'({num_anchors} * (5 + classes), channels, 1, 1); convert a checkpoint of the '
+            'published model'
+        )
+    expected = published_shapes('obsdm_r18_voc_authors', num_classes)
+    check_published(renamed, expected, source, 'OBSDM')
     lines = [f'{source}: {num_classes} classes']
     if dropped:
         lines.append(f'dropped, never used by the model: {", ".join(dropped)}')

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from smallobj_mm.models.initializers.ssl_pretrained import flatten_tensors
 
+from .authors_keys_published import check_published, published_shapes
+
 #: Parts of the authors' model -> ours. Stages 1 to 3 are numbered, the fourth is not.
 _PARTS = {
     'pro': 'neck.stages.{}',
@@ -77,7 +79,8 @@ def convert_detsim(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor],
     """A checkpoint of ours from one of the authors' DetSim.
 
     The authors' program saves the parts of the model side by side and leaves out the auxiliary
-    heads of stages 1 to 3; what is not there is reported.
+    heads of stages 1 to 3. Auxiliary heads that are not there are reported; everything else must
+    be.
 
     Args:
         checkpoint: What the file holds: tensors by name, or nested by part, also under
@@ -88,7 +91,9 @@ def convert_detsim(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor],
         The state dict, the metadata (``source``), and lines for the user.
 
     Raises:
-        ValueError: If names are unknown or the backbone is missing.
+        ValueError: If names are unknown or missing, or a tensor has another shape than in the
+            published model.
+        ImportError: If mmpretrain is not installed.
     """
     for key in ('state_dict', 'model'):
         if isinstance(checkpoint.get(key), Mapping):
@@ -107,12 +112,15 @@ def convert_detsim(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor],
     lines = []
     if dropped:
         lines.append(f'dropped, never used by the model: {", ".join(dropped)}')
-    parts = [
-        pattern.format(stage)
-        for pattern in ('neck.stages.{}', 'head.stages.{}', 'auxiliary_head.stages.{}')
-        for stage in range(4)
-    ]
-    missing = [p for p in parts if not any(name.startswith(f'{p}.') for name in renamed)]
+    heads = [f'auxiliary_head.stages.{stage}' for stage in range(4)]
+    missing = [head for head in heads if not any(name.startswith(f'{head}.') for name in renamed)]
+    check_published(
+        renamed,
+        published_shapes('detsim_r18_imagenet100'),
+        source,
+        'DetSim',
+        optional=tuple(f'{head}.' for head in missing),
+    )
     if missing:
         lines.append(f'{source} does not hold: {", ".join(missing)}')
     return renamed, {'source': 'authors_to_mm detsim'}, lines

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from .authors_keys import unwrap
+from .authors_keys_published import check_published, published_shapes
 
 #: The authors call the interior "body" and the boundary "detail".
 _STREAMS = {'b': (0, 'interior'), 'd': (1, 'boundary')}
@@ -80,7 +81,9 @@ def convert_ismallnet(
         The state dict, the metadata (``source``), and lines for the user.
 
     Raises:
-        ValueError: If names are unknown or missing.
+        ValueError: If names are unknown or missing, or a tensor has another shape than in the
+            published model.
+        ImportError: If mmseg is not installed.
     """
     tensors = unwrap(checkpoint, source)
     renamed, dropped = rename_ismallnet(tensors)
@@ -90,6 +93,7 @@ def convert_ismallnet(
             f'{source}: found {len(tensors)} tensors without the first or the last layer, '
             'expected a whole iSmallNet; convert the whole checkpoint'
         )
+    check_published(renamed, published_shapes('ismallnet_nuaa'), source, 'iSmallNet')
     lines = [f'{source}: iSmallNet']
     if dropped:
         lines.append(f'dropped, never used by the model: {", ".join(dropped)}')

@@ -45,10 +45,13 @@ def test_views_and_their_differences(image):
 
 def test_one_decoding_for_all_views(image, tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / 'a.png'), image)
+    local = [*VIEW, dict(type='LocalCrops', grid=2, size=8)]
     calls = []
     original = cv2.imdecode
     monkeypatch.setattr(cv2, 'imdecode', lambda *args: calls.append(1) or original(*args))
-    pipeline = Compose([dict(type='LoadImageStrict'), AugmentedViews(views=[VIEW] * 4)])
+    pipeline = Compose(
+        [dict(type='LoadImageStrict'), AugmentedViews(views=[VIEW, VIEW, local, local])]
+    )
     pipeline(dict(img_path=str(tmp_path / 'a.png')))
     assert len(calls) == 1
 
@@ -74,11 +77,41 @@ def test_local_crops_are_anywhere_in_their_cells(image):
     assert any(not np.array_equal(crops[0], other) for other in crops[1:])
 
 
+def test_the_grid_goes_with_the_sample(image):
+    """So that a model can tell crops from parts of crops."""
+    pack = PackViews(meta_keys=['img_path'])
+    for views, expected in (([VIEW, VIEW, LOCAL], 3), ([VIEW, VIEW], None)):
+        out = pack(AugmentedViews(views=views)(dict(img=image.copy(), img_path='a.png')))
+        assert out['data_samples'].get('local_grid') == expected
+
+
+@pytest.mark.parametrize(
+    ('views', 'message'),
+    [
+        ([VIEW], 'views has 1 pipelines, expected two whole views'),
+        ([VIEW, VIEW, VIEW], r'views\[2\] ends in RecordedColorJitter, expected LocalCrops'),
+        ([VIEW, VIEW, LOCAL, []], r'views\[3\] ends in nothing, expected LocalCrops'),
+        ([VIEW, LOCAL, LOCAL], r'views\[1\] ends in LocalCrops, expected a whole view'),
+        (
+            [VIEW, VIEW, LOCAL, [dict(type='LocalCrops', grid=2, size=8)]],
+            r'the grids of LocalCrops are \[2, 3\], expected one for all local views',
+        ),
+        (3, 'views is 3, expected a list of pipelines'),
+        (
+            [VIEW, VIEW[0]],
+            r"views\[1\] is \{'type': 'RecordedCrop'.*, expected a list of transforms",
+        ),
+    ],
+)
+def test_views_that_the_model_could_not_tell_apart(views, message):
+    with pytest.raises(ValueError, match=f'^AugmentedViews: {message}') as error:
+        AugmentedViews(views=views)
+    assert '\n' not in str(error.value)
+
+
 def test_errors(image):
     with pytest.raises(ValueError, match='cells of 23x16 px, expected at least the 64 px'):
         LocalCrops()(dict(img=image))
-    with pytest.raises(ValueError, match='two whole views or more'):
-        AugmentedViews(views=[VIEW])
     with pytest.raises(TypeError, match='a.png is float32'):
         AugmentedViews(views=[VIEW] * 2)(dict(img=image.astype('float32'), img_path='a.png'))
     with pytest.raises(ValueError, match=r"targets has \['colour'\]"):

@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """What the recorded augmentations do to an image, and what they say about it."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from smallobj_mm.datasets.transforms.view_differences import (  # noqa: E402
     difference,
     new_record,
 )
+from smallobj_mm.datasets.transforms.view_wrappers import LocalCrops  # noqa: E402
 
 
 @pytest.fixture
@@ -151,3 +154,43 @@ def test_frame_of_a_turned_first_view(flipped):
 def test_bad_options(name, options):
     with pytest.raises(ValueError, match=f'{name}: .*expected'):
         getattr(v, name)(**options)
+
+
+@pytest.mark.parametrize(
+    ('name', 'option', 'value', 'expected'),
+    [
+        ('RecordedCrop', 'scale', 0.2, r'\(smallest, largest\) within'),
+        ('RecordedCrop', 'scale', None, r'\(smallest, largest\) within'),
+        ('RecordedCrop', 'ratio', ('3/4', '4/3'), r'\(smallest, largest\) within'),
+        ('RecordedCrop', 'size', (224, 224), 'an integer of 1 or more'),
+        ('RecordedCrop', 'size', 224.5, 'an integer of 1 or more'),
+        ('RecordedCrop', 'interpolation', ['bilinear'], 'one of nearest, bilinear'),
+        ('RecordedFlip', 'prob', (0.5,), 'a probability'),
+        ('RecordedRotation', 'prob', '0.5', 'a probability'),
+        ('RecordedGrayscale', 'prob', None, 'a probability'),
+        ('RecordedColorJitter', 'brightness', (0.6, 1.4), r'one number in \[0, 1\]'),
+        ('RecordedColorJitter', 'hue', '0.1', r'one number in \[0, 0.5\]'),
+        ('RecordedColorJitter', 'contrast', float('nan'), r'one number in \[0, 1\]'),
+        ('RecordedBlur', 'sigma', 1.0, r'\(smallest, largest\) within'),
+        ('RecordedSolarize', 'threshold', 128, r'\(smallest, largest\) within'),
+        ('RecordedSolarize', 'threshold', 'ab', r'\(smallest, largest\) within'),
+    ],
+)
+def test_options_of_another_kind(name, option, value, expected):
+    """Such as torchvision's or mmpretrain's transforms take them."""
+    found = re.escape(repr(value))
+    with pytest.raises(ValueError, match=f'^{name}: {option} is {found}, expected {expected}') as e:
+        getattr(v, name)(**{option: value})
+    assert '\n' not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'found'),
+    [
+        (dict(grid=(3, 3)), r'grid is \(3, 3\) and size 64'),
+        (dict(size=6.5), 'grid is 3 and size 6.5'),
+    ],
+)
+def test_local_crops_of_another_kind(options, found):
+    with pytest.raises(ValueError, match=f'^LocalCrops: {found}, expected integers of 1 or more'):
+        LocalCrops(**options)

@@ -23,7 +23,7 @@ CHANNELS = [8, 16, 32, 64]
 ALL = dict(crop=0.5, color=0.5, flip=0.1, blur=0.2, rotation=0.3, solarize=0.4)
 
 
-def build(weights=None, **options):
+def build(weights=None, stop_gradient=True, **options):
     backbone = dict(
         type='ResNet',
         depth=18,
@@ -41,7 +41,12 @@ def build(weights=None, **options):
             neck=dict(
                 type='MultiStageProjector', in_channels=CHANNELS, hid_channels=16, out_channels=16
             ),
-            head=dict(type='MultiStageSimilarityHead', in_channels=16, hid_channels=8),
+            head=dict(
+                type='MultiStageSimilarityHead',
+                in_channels=16,
+                hid_channels=8,
+                stop_gradient=stop_gradient,
+            ),
             auxiliary_head=head,
             **options,
         ).train()
@@ -98,6 +103,38 @@ def test_no_gradient_through_the_target():
     assert a.grad is not None and b.grad is None
 
 
+def test_gradient_through_the_target_on_demand():
+    head = MultiStageSimilarityHead(
+        num_stages=1, in_channels=8, hid_channels=4, stop_gradient=False
+    )
+    stopped = MultiStageSimilarityHead(num_stages=1, in_channels=8, hid_channels=4)
+    stopped.load_state_dict(head.state_dict())
+    a, b = torch.randn(4, 8, requires_grad=True), torch.randn(4, 8, requires_grad=True)
+    (loss,) = head.loss([a], [b])
+    assert torch.equal(loss, stopped.loss([a], [b])[0])
+    loss.backward()
+    through_prediction = a.grad.clone()
+    assert b.grad.abs().sum() > 0
+    a.grad = None
+    stopped.loss([a], [b])[0].backward()
+    assert torch.equal(a.grad, through_prediction)
+
+
+@pytest.mark.parametrize('stop_gradient', [True, False])
+def test_stop_gradient_from_the_config(stop_gradient):
+    """The target branch alone decides whether the backbone's gradients differ."""
+    torch.manual_seed(0)
+    model = build(None, stop_gradient=True)
+    other = build(None, stop_gradient=stop_gradient)
+    other.load_state_dict(model.state_dict())
+    inputs = views()
+    grads = []
+    for one in (model, other):
+        sum(one(inputs, [], mode='loss').values()).backward()
+        grads.append(one.backbone.conv1.weight.grad)
+    assert torch.allclose(*grads, rtol=1e-4, atol=1e-7) == stop_gradient
+
+
 def test_local_views():
     model = build(ALL, local_grid=3, local_weight=0.5)
     inputs = [*views(), *views(size=48)]
@@ -120,8 +157,20 @@ def test_split_grid():
     crops = split_grid(images, 3)
     assert crops.shape == (18, 1, 2, 2)
     assert torch.equal(crops[9 + 5], images[1, :, 2:4, 4:6])
-    with pytest.raises(ValueError, match='7x6 px is no grid of 3x3'):
+    message = 'local_grid is 3, but a local view is 7x6 px, expected sides divisible by it'
+    with pytest.raises(ValueError, match=message) as error:
         split_grid(torch.zeros(1, 1, 6, 7), 3)
+    assert '\n' not in str(error.value)
+
+
+def test_another_grid_of_the_same_size():
+    """2x2 crops of 24 px divide into 3x3 as well, but not into crops."""
+    inputs, data = [*views(), *views(size=48)], samples()
+    for sample in data:
+        sample.set_metainfo(dict(local_grid=2))
+    with pytest.raises(ValueError, match='local_grid is 3, but LocalCrops made a grid of 2'):
+        build(ALL)(inputs, data, mode='loss')
+    build(ALL, local_grid=2)(inputs, data, mode='loss')
 
 
 def test_other_numbers_of_stages_and_layers():
@@ -138,12 +187,10 @@ def test_features_for_others():
 def test_errors():
     with pytest.raises(ValueError, match='expected a number of 2 or more for each'):
         MultiStageProjector([8, 16], num_layers=[3])
-    with pytest.raises(ValueError, match='expected one of 0 or more'):
+    with pytest.raises(ValueError, match='expected a number of 0 or more'):
         AugmentationAwareHead(dict(crop=-1))
-    with pytest.raises(ValueError, match='expected one of 0 or more'):
+    with pytest.raises(ValueError, match='expected a number of 0 or more'):
         AugmentationAwareHead(dict(colour=1))
-    with pytest.raises(ValueError, match='stage_weights is'):
-        build(None, stage_weights=[1.0])
     with pytest.raises(ValueError, match='a list of two views or more'):
         build(None)(torch.zeros(2, 3, 32, 32), [], mode='loss')
     with pytest.raises(ValueError, match='no crop_difference'):

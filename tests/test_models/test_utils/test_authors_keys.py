@@ -57,16 +57,60 @@ def test_convert(authors, nested):
     assert renamed.keys() == rename_obsdm(authors)[0].keys()
 
 
-def test_anchors_are_told():
-    state = {
-        'model.0.model.0.weight': torch.zeros(64, 3, 7, 7),
-        'model.67.m.0.weight': torch.zeros(3 * 12, 256, 1, 1),
-        'model.67.anchor_grid': torch.arange(1.0, 19).view(3, 1, 3, 1, 1, 2),
-    }
+def test_anchors_are_told(authors):
+    state = dict(authors)
+    state['model.67.anchor_grid'] = torch.arange(1.0, 19).view(3, 1, 3, 1, 1, 2)
     renamed, meta, lines = convert_obsdm(state, 'x.pt')
-    assert meta['num_classes'] == 7 and len(renamed) == 2
     assert any('[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]' in line for line in lines)
     assert any('dropped' in line and 'model.67.anchor_grid' in line for line in lines)
+
+
+def test_other_classes_and_no_counters(authors):
+    """The number of classes is that of the weights; older files have no counters."""
+    state = {
+        key: torch.empty(36, *tensor.shape[1:])
+        if key.startswith('model.67.m.')
+        else torch.empty(1, 36, 1, 1)
+        if key.startswith('model.67.im.')
+        else tensor
+        for key, tensor in authors.items()
+        if not key.endswith('num_batches_tracked')
+    }
+    assert convert_obsdm(state, 'x.pt')[1]['num_classes'] == 7
+
+
+def without(*starts):
+    return lambda state: {k: v for k, v in state.items() if not k.startswith(starts)}
+
+
+def with_shape(key, *shape):
+    return lambda state: {**state, key: torch.empty(shape)}
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            without('model.43.', 'model.56.'),
+            r'497 of the 509 tensors of OBSDM fit; not found: neck.bottom_up_\d+.first.conv.weight',
+        ),
+        (
+            with_shape('model.39.conv.weight', 1, 2, 3),
+            r'508 of the 509 .* fit; of another shape: neck.down_8.conv.conv.weight \(1, 2, 3\)',
+        ),
+        (
+            with_shape('model.39.conv.bias', 3),
+            'fit; not in the model: neck.down_8.conv.conv.bias',
+        ),
+        (with_shape('model.67.m.0.weight', 1, 2, 3), r'x.pt: model.67.m.0.weight has the shape'),
+        (with_shape('model.67.m.0.weight', 25, 256, 1, 1), r'expected \(3 \* \(5 \+ classes\), '),
+        (with_shape('model.67.m.1.weight', 27, 512, 1, 1), r'branch.1.1.conv.weight \(27, 512, 1'),
+    ],
+)
+def test_not_whole(authors, change, message):
+    with pytest.raises(ValueError, match=message) as error:
+        convert_obsdm(change(authors), 'x.pt')
+    assert '\n' not in str(error.value) and str(error.value).startswith('x.pt: ')
 
 
 def test_errors():

@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Names of the authors' iSmallNet."""
 
+import json
+
 import pytest
 import torch
 
@@ -53,3 +55,33 @@ def test_part_of_a_model():
     part = {'linearb.weight': torch.zeros(1)}
     with pytest.raises(ValueError, match='a.pth: found 1 tensors without the first'):
         convert_ismallnet({'state_dict': part}, 'a.pth')
+
+
+@pytest.fixture(scope='module')
+def authors(shared_dir):
+    """Empty tensors under the authors' names, of their shapes."""
+    keys = json.loads((shared_dir / 'golden/ismallnet_authors_keys.json').read_text())
+    return {name: torch.empty(shape) for name, shape in keys.items()}
+
+
+def test_whole(authors):
+    renamed, _, lines = convert_ismallnet(authors, 'a.pth')
+    assert lines[0] == 'a.pth: iSmallNet'
+    old = {k: v for k, v in authors.items() if not k.endswith('num_batches_tracked')}
+    assert len(convert_ismallnet(old, 'a.pth')[0]) < len(renamed)
+
+
+@pytest.mark.parametrize(
+    ('name', 'shape', 'message'),
+    [
+        ('decoderb1.conv2_1.0.conv1.weight', None, 'not found: neck.streams.0.nodes.2_1.0.conv1.w'),
+        ('linear.3.bias', (2,), r'of another shape: .*mask_logit.3.bias \(2,\) instead of \(1,\)'),
+        ('bbkbone.conv0_0.7.conv1.weight', (1,), 'not in the model: backbone.streams.0.levels.0.7'),
+    ],
+)
+def test_not_whole(authors, name, shape, message):
+    state = {k: v for k, v in authors.items() if k != name}
+    if shape:
+        state[name] = torch.empty(shape)
+    with pytest.raises(ValueError, match=rf'a.pth: \d+ of the \d+ tensors of iSmallNet.*{message}'):
+        convert_ismallnet(state, 'a.pth')
