@@ -1,10 +1,12 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """A DetSim that trains in seconds: a shipped config with a narrow network and 32 px views."""
 
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -47,6 +49,23 @@ def classes(tmp_path_factory):
     folder = tmp_path_factory.mktemp('classes')
     draw(folder, 6, classes=3)
     return folder
+
+
+@pytest.fixture(scope='session')
+def installed_config():
+    """Path of a stock config of an installed framework, whose models are registered then."""
+
+    def find(framework, name):
+        spec = importlib.util.find_spec(framework)
+        if spec is None:
+            pytest.skip(f'{framework} is not installed')
+        path = Path(spec.origin).parent / '.mim' / 'configs' / name
+        if not path.is_file():
+            pytest.skip(f'the installed {framework} has no config {name}')
+        importlib.import_module(f'{framework}.models')
+        return path
+
+    return find
 
 
 @pytest.fixture

@@ -219,14 +219,8 @@ def test_whatever_the_config_has(init_cfg, derived, weights, repo_root, tmp_path
         ('mmseg', 'pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py'),
     ],
 )
-def test_stock_configs(framework, name, derived, weights):
-    spec = importlib.util.find_spec(framework)
-    if spec is None:
-        pytest.skip(f'{framework} is not installed')
-    path = Path(spec.origin).parent / '.mim' / 'configs' / name
-    if not path.is_file():
-        pytest.skip(f'the installed {framework} has no config {name}')
-    importlib.import_module(f'{framework}.models')
+def test_stock_configs(framework, name, derived, weights, installed_config):
+    path = installed_config(framework, name)
     cfg = derived(path, weights)
     with DefaultScope.overwrite_default_scope(framework):
         backbone = MODELS.build(cfg.model).backbone

@@ -1,11 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """From a checkpoint of DetSim to detectors and segmenters: ours, and stock configs of others."""
 
-import importlib.util
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -114,17 +112,11 @@ def test_obsdm(kind, exported, trained, tmp_path, repo_root, said):
 
 
 @pytest.fixture
-def stock(tmp_path, exported):
+def stock(tmp_path, exported, installed_config):
     """A stock config with the lines that the README gives, as a file of the user's."""
 
     def make(framework, name, lines):
-        spec = importlib.util.find_spec(framework)
-        if spec is None:
-            pytest.skip(f'{framework} is not installed')
-        path = Path(spec.origin).parent / '.mim' / 'configs' / name
-        if not path.is_file():
-            pytest.skip(f'the installed {framework} has no config {name}')
-        importlib.import_module(f'{framework}.models')
+        path = installed_config(framework, name)
         mine = tmp_path / 'mine.py'
         init_cfg = dict(type='SSLPretrained', checkpoint=str(exported))
         mine.write_text(
