@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 8
+max_epochs = 9
 batch_size = 4  # images
 
 # -------- changed sometimes --------
