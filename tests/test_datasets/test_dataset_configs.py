@@ -85,9 +85,9 @@ def test_hituav_batch_carries_regions_to_ignore(load, shared_dir):
     dataset.data_root = str(shared_dir / 'data' / 'HIT-UAV')
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = DATASETS.build(dataset)
-    assert len(built) == 100
+    assert len(built) == 290
     index = next(
-        i for i in range(100) if any(x['ignore_flag'] for x in built.get_data_info(i)['instances'])
+        i for i in range(290) if any(x['ignore_flag'] for x in built.get_data_info(i)['instances'])
     )
     sample = built[index]['data_samples']
     assert len(sample.ignored_instances) > 0 and sample.img_shape == (512, 640)
