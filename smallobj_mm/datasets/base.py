@@ -9,6 +9,8 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Un
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 
+from smallobj_mm.utils.messages import brief
+
 from .boxes import BoxReport
 from .files import DirectoryIndex, missing_data_error, read_image_size
 from .records import ImageRecord, ObjectRecord
@@ -223,8 +225,8 @@ class SmallObjectDetDataset(BaseDetDataset):
             report.count_dropped_label(f'{source}, object {number}', obj.label)
             return None
         raise ValueError(
-            f'{source}, object {number}: label {obj.label!r} is outside the classes '
-            f'{tuple(label_of)}; correct the file, name the classes in metainfo, or set '
+            f'{source}, object {number}: label {brief(obj.label)} is outside the classes '
+            f'{brief(tuple(label_of), 300)}; correct the file, name the classes in metainfo or set '
             "unknown_labels='drop' or 'ignore'"
         )
 

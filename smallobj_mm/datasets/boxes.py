@@ -9,6 +9,8 @@ from typing import Dict, Tuple
 import numpy as np
 from mmengine.logging import print_log
 
+from smallobj_mm.utils.messages import brief
+
 #: Why a box is dropped; the index is the code that :func:`check_boxes` returns, 0 means kept.
 REASONS = ('kept', 'inverted', 'of zero area', 'outside the image')
 
@@ -99,7 +101,7 @@ class BoxReport:
         reason = 'labelled outside the classes'
         self.total += 1
         self.dropped[reason] += 1
-        self._first.setdefault(reason, f'{source}: {label!r}')
+        self._first.setdefault(reason, f'{source}: {brief(label)}')
 
     def summary(self) -> str:
         """One line that says what was dropped and clipped, empty if nothing was."""

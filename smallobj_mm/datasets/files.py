@@ -12,6 +12,9 @@ from PIL import Image
 #: File name endings that count as images, in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
+#: Size of the largest list or label file, in bytes: names of 5 million images.
+MAX_TEXT_BYTES = 256 << 20
+
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -37,15 +40,24 @@ def missing_data_error(
     )
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Read a UTF-8 text file, with or without a byte order mark.
+
+    Args:
+        path (str): The file.
+        max_bytes (int): Size of the largest file that is read.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text.
+        ValueError: If it is not UTF-8 text, or larger.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{path}: no such file')
+    if osp.getsize(path) > max_bytes:
+        raise ValueError(
+            f'{path}: {osp.getsize(path)} bytes, expected at most {max_bytes} of such a text file; '
+            'split it, or check that it is the file you mean'
+        )
     try:
         with open(path, encoding='utf-8-sig', newline=None) as file:
             return file.read()

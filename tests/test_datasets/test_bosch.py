@@ -105,7 +105,7 @@ def test_image_listed_twice(root):
         ('a: 1', 'found a dict, expected a list'),
         ('- [1', 'not readable as YAML'),
         ('- {path: a.png}', 'record 1: found .* expected the keys boxes and path'),
-        ('- {path: a.png, boxes: 3}', 'record 1: boxes is a int'),
+        ('- {path: a.png, boxes: 3}', "record 1: boxes is '3', expected a list"),
         ('- {path: a.png, boxes: [{x_min: 1}]}', 'record 1, box 1: found'),
         (
             '- {path: a.png, boxes: [{label: Red, x_min: 1, x_max: 2, y_min: 1}]}',

@@ -5,6 +5,7 @@ import pytest
 from mmengine.registry import DATASETS
 
 from smallobj_mm.datasets import SmallObjectVOCDataset
+from smallobj_mm.datasets.parsers import parse_voc_xml
 
 CLASSES = dict(classes=('car', 'person'))
 
@@ -187,3 +188,45 @@ def test_lazy_init_reads_at_first_use(tmp_path, voc_folder, xml_object):
     dataset = build(voc_folder, ann_file, lazy_init=True)
     voc_folder.add('a', xml_object()).list(['a'])
     assert len(dataset) == 1
+
+
+DEEP = '<annotation>' + '<a>' * 100_000
+LAUGHS = (
+    '<!DOCTYPE annotation [<!ENTITY a "'
+    + 'x' * 1000
+    + '">'
+    + ''.join(f'<!ENTITY {n} "{f"&{p};" * 20}">' for p, n in zip('abcde', 'bcdef'))
+    + ']><annotation><object><name>&f;</name></object></annotation>'
+)
+
+
+@pytest.mark.parametrize(
+    'xml, message',
+    [
+        (DEEP, 'not readable as XML'),
+        (LAUGHS, 'not readable as XML'),
+        (f'<annotation><object><name>{"n" * 9999}</name></object></annotation>', 'no <bndbox>'),
+        (f'<{"t" * 9999}/>', 'the root element is'),
+        (
+            '<annotation><object><name>a</name><bndbox><xmin>'
+            + '9' * 99999
+            + 'e9</xmin></bndbox></object></annotation>',
+            'expected a finite number',
+        ),
+    ],
+)
+def test_files_made_to_exhaust_the_machine(tmp_path, xml, message):
+    path = tmp_path / 'a.xml'
+    path.write_text(xml)
+    with pytest.raises(ValueError, match=rf'a\.xml.*{message}') as error:
+        parse_voc_xml(str(path))
+    assert '\n' not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_file_beyond_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr('smallobj_mm.datasets.parsers.voc_xml.MAX_BYTES', 20)
+    (tmp_path / 'a.xml').write_text('<annotation></annotation>')
+    with pytest.raises(
+        ValueError, match=r'a\.xml: not readable as XML \(25 bytes; expected at most'
+    ):
+        parse_voc_xml(str(tmp_path / 'a.xml'))

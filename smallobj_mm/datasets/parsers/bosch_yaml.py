@@ -1,13 +1,12 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Label files of the Bosch Small Traffic Lights Dataset."""
 
-import math
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
-import yaml
+from smallobj_mm.utils.messages import brief
 
-from ..files import read_text
 from ..records import ObjectRecord
+from .bounded_yaml import parse_number, read_yaml
 
 _ARROWS = ('', 'Left', 'Right', 'Straight', 'StraightLeft', 'StraightRight')
 
@@ -20,9 +19,6 @@ BOSCH_MERGE = {
 }
 
 _CORNERS = ('x_min', 'y_min', 'x_max', 'y_max')
-
-# The C parser reads train.yaml in about a second, the Python one in half a minute.
-_Loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
 def parse_bosch_yaml(path: str) -> List[Tuple[str, List[ObjectRecord]]]:
@@ -38,13 +34,9 @@ def parse_bosch_yaml(path: str) -> List[Tuple[str, List[ObjectRecord]]]:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not such a list, is empty, or a record or box lacks a key or has a
-            value of the wrong kind.
+            value of the wrong kind; see :func:`read_yaml` for the limits.
     """
-    try:
-        content = yaml.load(read_text(path), Loader=_Loader)
-    except yaml.YAMLError as error:
-        detail = ' '.join(str(error).split())
-        raise ValueError(f'{path}: not readable as YAML ({detail})') from error
+    content = read_yaml(path)
     if content is None or content == []:
         raise ValueError(f'{path}: the list is empty; expected one record an image')
     if not isinstance(content, list):
@@ -55,26 +47,23 @@ def parse_bosch_yaml(path: str) -> List[Tuple[str, List[ObjectRecord]]]:
     return [_parse_record(item, f'{path}, record {n}') for n, item in enumerate(content, start=1)]
 
 
-def _parse_record(record: dict, where: str) -> Tuple[str, List[ObjectRecord]]:
+def _parse_record(record: Any, where: str) -> Tuple[str, List[ObjectRecord]]:
     if not isinstance(record, dict) or 'path' not in record or 'boxes' not in record:
-        raise ValueError(f'{where}: found {str(record)[:80]!r}, expected the keys boxes and path')
-    boxes = record['boxes'] or []
+        raise ValueError(f'{where}: found {brief(record)}, expected the keys boxes and path')
+    path, boxes = record['path'], record['boxes'] or []
+    if not isinstance(path, str):
+        raise ValueError(f'{where}: path is {brief(path)}, expected the path of an image')
     if not isinstance(boxes, list):
-        raise ValueError(f'{where}: boxes is a {type(boxes).__name__}, expected a list')
-    objects = [_parse_box(box, f'{where}, box {n}') for n, box in enumerate(boxes, start=1)]
-    return str(record['path']), objects
+        raise ValueError(f'{where}: boxes is {brief(boxes)}, expected a list')
+    return path, [_parse_box(box, f'{where}, box {n}') for n, box in enumerate(boxes, start=1)]
 
 
-def _parse_box(box: dict, where: str) -> ObjectRecord:
-    if not isinstance(box, dict) or 'label' not in box:
-        raise ValueError(f'{where}: found {str(box)[:80]!r}, expected label and {_CORNERS}')
-    values = tuple(box.get(key) for key in _CORNERS)
-    x1, y1, x2, y2 = (
-        float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else math.nan
-        for v in values
-    )
-    if not all(map(math.isfinite, (x1, y1, x2, y2))):
-        raise ValueError(f'{where}: {_CORNERS} is {values}, expected four finite numbers')
-    # An unquoted `off` is the boolean false in YAML 1.1.
-    label = 'off' if box['label'] is False else str(box['label'])
-    return ObjectRecord(label, (x1, y1, x2, y2))
+def _parse_box(box: Any, where: str) -> ObjectRecord:
+    if not isinstance(box, dict) or not isinstance(box.get('label'), str):
+        raise ValueError(f'{where}: found {brief(box)}, expected label and {_CORNERS}')
+    values = [box.get(key) for key in _CORNERS]
+    numbers = [parse_number(value) for value in values]
+    if not all(usable for _, usable in numbers):
+        raise ValueError(f'{where}: {_CORNERS} is {brief(values)}, expected four finite numbers')
+    (x1, _), (y1, _), (x2, _), (y2, _) = numbers
+    return ObjectRecord(box['label'], (x1, y1, x2, y2))

@@ -6,7 +6,12 @@ import os.path as osp
 import xml.etree.ElementTree as ET
 from typing import List, NamedTuple, Optional, Tuple
 
+from smallobj_mm.utils.messages import brief
+
 from ..records import ObjectRecord
+
+#: Largest file, in bytes: some 100,000 objects.
+MAX_BYTES = 32 << 20
 
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
@@ -41,6 +46,8 @@ def parse_voc_xml(path: str) -> VOCAnnotation:
             file, object and finding.
     """
     try:
+        if osp.getsize(path) > MAX_BYTES:
+            raise ValueError(f'expected at most {MAX_BYTES} bytes')
         root = ET.parse(path).getroot()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file') from None
@@ -51,7 +58,7 @@ def parse_voc_xml(path: str) -> VOCAnnotation:
         ) from error
     if root.tag != 'annotation':
         raise ValueError(
-            f'{path}: the root element is <{root.tag}>, expected <annotation> of Pascal VOC; '
+            f'{path}: the root element is <{root.tag[:80]}>, expected <annotation> of Pascal VOC; '
             'replace the file or take it off the list'
         )
     objects = [
@@ -76,10 +83,10 @@ def _parse_object(node: ET.Element, where: str) -> ObjectRecord:
     label = (node.findtext('name') or '').strip()
     if not label:
         raise ValueError(f'{where}: no <name>; expected the class of the object')
-    where = f'{where} ({label!r})'
+    where = f'{where} ({brief(label)})'
     box = node.find('bndbox')
     if box is None:
-        found = ', '.join(f'<{child.tag}>' for child in node)
+        found = ', '.join(f'<{child.tag[:40]}>' for child in node[:8]) or 'nothing'
         raise ValueError(
             f'{where}: no <bndbox>, found {found}; expected <bndbox> with xmin, ymin, xmax, ymax '
             '(rotated boxes are not supported)'
@@ -96,5 +103,5 @@ def _number(text: Optional[str], where: str, key: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f'{where}: <{key}> is {text!r}; expected a finite number')
+        raise ValueError(f'{where}: <{key}> is {brief(text)}; expected a finite number')
     return value

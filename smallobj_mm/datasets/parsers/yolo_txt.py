@@ -3,12 +3,13 @@
 
 import math
 import os.path as osp
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-import yaml
+from smallobj_mm.utils.messages import brief
 
 from ..files import read_text
 from ..records import ObjectRecord
+from .bounded_yaml import read_yaml
 
 # Fractions a little over 1 come from rounding or objects at the border; more is another unit.
 _MAX_FRACTION = 2.0
@@ -52,8 +53,8 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
         index = int(values[0])
         if index != values[0] or not 0 <= index < len(classes):
             raise ValueError(
-                f'{where}: class {fields[0]} is outside the classes; expected an index from 0 to '
-                f'{len(classes) - 1} for {tuple(classes)}'
+                f'{where}: class {fields[0][:40]} is outside the classes; expected an index '
+                f'from 0 to {len(classes) - 1} for {brief(tuple(classes))}'
             )
         if max(map(abs, values[1:])) > _MAX_FRACTION:
             raise ValueError(
@@ -110,42 +111,47 @@ def parse_data_yaml(path: str) -> DataYaml:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML, or ``names`` or all splits are missing or malformed.
+        ValueError: If it is not YAML, or ``names`` or all splits are missing or malformed; see
+            :func:`read_yaml` for the limits.
     """
-    try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        detail = ' '.join(str(error).split())
-        raise ValueError(f'{path}: not readable as YAML ({detail})') from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: found a {type(content).__name__}, expected keys names, train, …')
     folder = osp.dirname(path)
     roots = [folder]
     if content.get('path'):
-        roots.insert(0, osp.join(folder, str(content['path'])))
+        roots.insert(0, osp.join(folder, *_texts(content['path'], f'{path}: path')[:1]))
     splits = {}
     for split in ('train', 'val', 'test'):
-        value = content.get(split)
-        if value:
-            values = value if isinstance(value, list) else [value]
-            splits[split] = tuple(str(item) for item in values)
+        if content.get(split):
+            splits[split] = _texts(content[split], f'{path}: {split}')
     if not splits:
         raise ValueError(f'{path}: found none of the keys train, val, test; expected at least one')
     return DataYaml(_parse_names(content, path), tuple(roots), splits)
 
 
+def _texts(value: Any, where: str) -> Tuple[str, ...]:
+    """One path or several."""
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(item, str) for item in values):
+        raise ValueError(f'{where} is {brief(value)}, expected a path or a list of paths')
+    return tuple(values)
+
+
 def _parse_names(content: dict, path: str) -> Tuple[str, ...]:
     names = content.get('names')
     if isinstance(names, dict):
-        if set(names) != set(range(len(names))):
+        indices = [str(index) for index in range(len(names))]
+        if set(names) != set(indices):
             raise ValueError(
-                f'{path}: names has the keys {sorted(names, key=str)}, expected 0 to '
-                f'{len(names) - 1}'
+                f'{path}: names has the keys {brief(sorted(names))}, expected 0 to {len(names) - 1}'
             )
-        names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise ValueError(f'{path}: names is {names!r}, expected a list or a mapping of class names')
-    count: Optional[int] = content.get('nc')
-    if count is not None and count != len(names):
-        raise ValueError(f'{path}: nc is {count}, but names has {len(names)} classes')
-    return tuple(str(name) for name in names)
+        names = [names[index] for index in indices]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise ValueError(
+            f'{path}: names is {brief(names)}, expected a list or a mapping of class names'
+        )
+    count = content.get('nc')
+    if count is not None and count != str(len(names)):
+        raise ValueError(f'{path}: nc is {brief(count)}, but names has {len(names)} classes')
+    return tuple(names)
