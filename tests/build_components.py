@@ -110,6 +110,7 @@ def arguments(prefix: str) -> dict:
             RandomGammaNoise={},
             RandomRot90={},
             TargetAwareCrop=dict(size=64),
+            TargetCopyPaste=dict(sources=[dict(type='IRSTDDataset', data_root='none')]),
         ),
         METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(

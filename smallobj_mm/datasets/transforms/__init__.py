@@ -17,6 +17,7 @@ if find_spec('mmcv') is not None:
     from .mask_loading import LoadBinaryMask
     from .photometric import RandomGammaNoise
     from .rotate import RandomRot90
+    from .target_copy_paste import TargetCopyPaste
 
     __all__ += [
         'FlipTurn',
@@ -27,6 +28,7 @@ if find_spec('mmcv') is not None:
         'RandomGammaNoise',
         'RandomRot90',
         'TargetAwareCrop',
+        'TargetCopyPaste',
     ]
 
 if find_spec('mmseg') is not None:
