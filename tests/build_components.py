@@ -109,6 +109,7 @@ def arguments(prefix: str) -> dict:
             RandomEdgeCrop={},
             RandomGammaNoise={},
             RandomRot90={},
+            SyntheticTargets={},
             TargetAwareCrop=dict(size=64),
             TargetCopyPaste=dict(sources=[dict(type='IRSTDDataset', data_root='none')]),
         ),

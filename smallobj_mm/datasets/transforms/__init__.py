@@ -17,6 +17,7 @@ if find_spec('mmcv') is not None:
     from .mask_loading import LoadBinaryMask
     from .photometric import RandomGammaNoise
     from .rotate import RandomRot90
+    from .synthetic_targets import SyntheticTargets
     from .target_copy_paste import TargetCopyPaste
 
     __all__ += [
@@ -27,6 +28,7 @@ if find_spec('mmcv') is not None:
         'RandomEdgeCrop',
         'RandomGammaNoise',
         'RandomRot90',
+        'SyntheticTargets',
         'TargetAwareCrop',
         'TargetCopyPaste',
     ]

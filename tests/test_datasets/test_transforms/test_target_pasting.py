@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmengine.registry import TRANSFORMS, DefaultScope
 
 from smallobj_mm.datasets import make_synthetic_irstd
-from smallobj_mm.datasets.transforms import TargetCopyPaste
+from smallobj_mm.datasets.transforms import SyntheticTargets, TargetCopyPaste
 from smallobj_mm.datasets.transforms.target_copy_paste import load_patches
 
 
@@ -21,7 +21,7 @@ def source(tmp_path_factory):
     return dict(type='IRSTDDataset', data_root=str(root / 'set'), split='train')
 
 
-@pytest.fixture(params=['copy'])
+@pytest.fixture(params=['copy', 'synthetic'])
 def build(request, source):
     """Function that builds each of the transforms that paste."""
 
@@ -226,3 +226,45 @@ def test_any_size(source, seed, height, width):
         )
     assert results['img'].shape == results['gt_seg_map'].shape == (height, width)
     assert (results['gt_seg_map'] == 1).any() == (results['num_pasted'] > 0)
+
+
+def test_synthetic_options():
+    for options in (
+        dict(kinds=('star',)),
+        dict(areas=((5, 2),), area_probs=(1,)),
+        dict(area_probs=(1, 2)),
+        dict(area_probs=(0, 0, 0, 0)),
+        dict(dim_snr=(0, 1)),
+        dict(mask_level=1),
+        dict(dim_prob=2),
+    ):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            SyntheticTargets(**options)
+    assert "kinds=('blob',)" in repr(SyntheticTargets(kinds=('blob',)))
+
+
+def test_areas_are_drawn_from_their_ranges(seeded):
+    areas = []
+    transform = SyntheticTargets(
+        num_targets=(1, 1), prob=1, areas=((4, 9), (40, 60)), area_probs=(1, 3)
+    )
+    for seed in range(120):
+        truth = transform(sample(seed=seed))['gt_seg_map']
+        areas.append(int((truth == 1).sum()))
+    areas = np.array(areas)
+    large = (areas > 20).mean()
+    assert 0.6 < large < 0.9
+    assert ((areas <= 12) | (areas >= 20)).all()
+
+
+def test_dim_targets_follow_the_background(seeded):
+    noise = sample()
+    noise['img'] = np.random.default_rng(0).normal(110, 8, (96, 120)).astype(np.uint8)
+    peaks = []
+    for dim_prob in (0.0, 1.0):
+        transform = SyntheticTargets(
+            num_targets=(1, 1), prob=1, dim_prob=dim_prob, opacity=(0, 0), contrast=(100, 120)
+        )
+        changes = [transform(dict(noise))['img'].astype(int) - noise['img'] for _ in range(30)]
+        peaks.append(np.median([change.max() for change in changes]))
+    assert peaks[0] > 80 and 14 < peaks[1] < 60
