@@ -59,6 +59,8 @@ def arguments(prefix: str) -> dict:
             ),
             InteriorBoundaryFusionHeadModule=dict(in_channels=[4, 8]),
             MapBCELoss={},
+            NWDLoss={},
+            BoxLossSum=dict(losses=[dict(type='mmdet.GIoULoss'), dict(type=f'{prefix}NWDLoss')]),
             SoftIoULoss={},
             SSLResNet18=dict(init_cfg=dict(type=f'{prefix}SSLPretrained', checkpoint='x.pth')),
             CrossPAFPN=dict(in_channels=[8, 8, 8], widen_factor=0.0625),
@@ -73,7 +75,12 @@ def arguments(prefix: str) -> dict:
                 num_classes=2, in_channels=[8, 8, 8], strides=[8, 16, 32]
             ),
         ),
-        TASK_UTILS=dict(AnchorOTAAssigner={}, ScaledSigmoidBBoxCoder={}),
+        TASK_UTILS=dict(
+            AnchorOTAAssigner={},
+            ScaledSigmoidBBoxCoder={},
+            NWDOverlaps={},
+            SimDOverlaps=dict(m=4.0, n=3.0),
+        ),
         WEIGHT_INITIALIZERS=dict(SSLPretrained=dict(checkpoint='x.pth')),
         DATASETS=dict(
             ImageTreeDataset=dict(data_root='none', lazy_init=True),
@@ -101,6 +108,8 @@ def arguments(prefix: str) -> dict:
             SmallObjectMosaic={},
             MosaicAffine={},
             BetaMixUp={},
+            BoxCopyPaste={},
+            ObjectCenteredCrop=dict(crop_size=64),
             MultiplicativeHSV={},
             SmallBoxFilter={},
             LabelDecoupling={},

@@ -41,14 +41,18 @@ if find_spec('mmseg') is not None:
 if find_spec('mmdet') is not None:
     from .affine import MosaicAffine
     from .box_filter import SmallBoxFilter
+    from .copy_paste import BoxCopyPaste
     from .hsv import MultiplicativeHSV
     from .mixup import BetaMixUp
     from .mosaic import SmallObjectMosaic
+    from .object_crop import ObjectCenteredCrop
 
     __all__ += [
         'BetaMixUp',
+        'BoxCopyPaste',
         'MosaicAffine',
         'MultiplicativeHSV',
+        'ObjectCenteredCrop',
         'SmallBoxFilter',
         'SmallObjectMosaic',
     ]

@@ -1,7 +1,14 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Losses."""
+"""Losses; those of boxes need mmdet."""
+
+from smallobj_mm.utils.frameworks import has_framework
 
 from .ciou import aligned_ciou
 from .map_losses import MapBCELoss, SoftIoULoss
 
 __all__ = ['MapBCELoss', 'SoftIoULoss', 'aligned_ciou']
+
+if has_framework('mmdet'):
+    from .wasserstein import BoxLossSum, NWDLoss, normalized_wasserstein
+
+    __all__ += ['BoxLossSum', 'NWDLoss', 'normalized_wasserstein']
