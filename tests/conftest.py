@@ -34,8 +34,14 @@ def repo_root() -> Path:
 
 
 @pytest.fixture(scope='session')
+def golden_dir() -> Path:
+    """Folder of the golden values, which are part of the repository."""
+    return _ROOT / 'tests/reference_parity/golden'
+
+
+@pytest.fixture(scope='session')
 def shared_dir() -> Path:
-    """Folder of specs, golden values and real data; the test is skipped where there is none."""
+    """Folder of specs and real data; the test is skipped where there is none."""
     given = os.environ.get('SMALLOBJ_MM_SHARED')
     path = Path(given) if given else _ROOT.parent / 'shared'
     if not (path / 'spec').is_dir():

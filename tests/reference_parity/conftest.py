@@ -10,12 +10,6 @@ import torch
 
 
 @pytest.fixture(scope='session')
-def golden_dir(shared_dir: Path) -> Path:
-    """Folder of the golden values."""
-    return shared_dir / 'golden'
-
-
-@pytest.fixture(scope='session')
 def golden(golden_dir: Path):
     """Reads ``NAME.npz`` as tensors (strings stay arrays)."""
 
@@ -35,4 +29,4 @@ def authors_state_dict(golden_dir: Path):
     spec = importlib.util.spec_from_file_location('values', golden_dir / 'reference_values.py')
     values = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(values)
-    return lambda model: values.reference_state_dict(str(golden_dir / f'{model}_authors_keys.json'))
+    return lambda model: values.reference_state_dict(golden_dir / f'{model}_authors_keys.json')

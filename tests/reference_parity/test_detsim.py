@@ -24,7 +24,7 @@ def values(golden):
 
 
 @pytest.fixture
-def model(repo_root, authors_state_dict):
+def published(repo_root, authors_state_dict):
     """The published model with the golden weights, in training mode."""
     cfg = Config.fromfile(repo_root / 'configs/_base_/models/detsim_r18.py')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -34,14 +34,24 @@ def model(repo_root, authors_state_dict):
     return model.train()
 
 
-def raw_losses(model, values, dtype=torch.float32):
+@pytest.fixture
+def model(published):
+    """The published model in double precision: whatever the CPU and the number of threads."""
+    return published.double()
+
+
+def views_of(values):
+    return [values[name].double() for name in ('view1', 'view2')]
+
+
+def raw_losses(model, values):
     """Similarity and auxiliary losses of each stage, not weighted."""
-    views = [values[name].to(dtype) for name in ('view1', 'view2')]
+    views = views_of(values)
     pooled = [model.pooled_features(view) for view in views]
     projected = [model.neck(features) for features in pooled]
     there = model.head.loss(*projected)
     back = model.head.loss(*projected[::-1])
-    targets = {name: values[f'{name}_diff'].to(dtype) for name in TARGETS}
+    targets = {name: values[f'{name}_diff'].double() for name in TARGETS}
     auxiliary = model.auxiliary_head.loss(*pooled, targets)
     similarity = torch.stack([a + b for a, b in zip(there, back)])
     auxiliary = torch.stack([torch.stack([s[n] for n in TARGETS]) for s in auxiliary])
@@ -51,10 +61,10 @@ def raw_losses(model, values, dtype=torch.float32):
 def test_losses_and_features(model, values):
     pooled, similarity, auxiliary = raw_losses(model, values)
     close = dict(rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(similarity.double(), values['similarity_losses'], **close)
-    torch.testing.assert_close(auxiliary.double(), values['auxiliary_losses'], **close)
+    torch.testing.assert_close(similarity, values['similarity_losses'], **close)
+    torch.testing.assert_close(auxiliary, values['auxiliary_losses'], **close)
     for stage in (1, 4):
-        ours, golden = pooled[0][stage - 1], values[f'features_stage{stage}']
+        ours, golden = pooled[0][stage - 1], values[f'features_stage{stage}'].double()
         torch.testing.assert_close(ours, golden, rtol=1e-4, atol=1e-5)
 
 
@@ -67,17 +77,14 @@ def samples(values):
 
 def test_total(model, values):
     """As a training step computes it, with the stages' weights."""
-    losses = model([values['view1'], values['view2']], samples(values), mode='loss')
+    losses = model(views_of(values), samples(values), mode='loss')
     assert len(losses) == 12
     total, _ = model.parse_losses(losses)
-    torch.testing.assert_close(total.double(), values['total'], rtol=1e-5, atol=0)
+    torch.testing.assert_close(total, values['total'], rtol=1e-5, atol=0)
 
 
 def test_gradients(model, values):
-    """The norm of every gradient, in double precision: whatever the threads."""
-    model.double()
-    views = [values['view1'].double(), values['view2'].double()]
-    total, _ = model.parse_losses(model(views, samples(values), mode='loss'))
+    total, _ = model.parse_losses(model(views_of(values), samples(values), mode='loss'))
     total.backward()
     parameters = dict(model.named_parameters())
     assert len(values['grad_norm_keys']) == len(parameters) == 183
@@ -99,7 +106,7 @@ def convert(repo_root, source, target):
     )
 
 
-def test_converter(repo_root, tmp_path, authors_state_dict, model):
+def test_converter(repo_root, tmp_path, authors_state_dict, published):
     """As a command, from the nested file that the authors' program writes."""
     nested = {}
     for key, tensor in authors_state_dict('detsim').items():
@@ -112,7 +119,7 @@ def test_converter(repo_root, tmp_path, authors_state_dict, model):
     assert 'backbone.conv2.weight' in done.stdout
     assert 'does not hold: auxiliary_head.stages.0, auxiliary_head.stages.1' in done.stdout
     ours = load_plain(tmp_path / 'ours.pth')['state_dict']
-    expected = model.state_dict()
+    expected = published.state_dict()
     assert {n for n in expected if n not in ours} == {
         n for n in expected if n.startswith(tuple(f'auxiliary_head.stages.{i}' for i in range(3)))
     }

@@ -60,13 +60,13 @@ def test_number_of_parameters(model):
 @torch.no_grad()
 def test_logits(model, golden, deployed):
     values = golden('ismallnet')
-    model.eval()
+    model.double().eval()
     if deployed:
         switch_to_deploy(model)
-    outs = model(values['image'], mode='tensor')
+    outs = model(values['image'].double(), mode='tensor')
     assert isinstance(outs, tuple)
     for name, out in zip(MAPS, outs, strict=True):
-        torch.testing.assert_close(out, values[f'{name}_logit'], atol=1e-4, rtol=0)
+        torch.testing.assert_close(out, values[f'{name}_logit'].double(), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize('with_cp', [False, True])

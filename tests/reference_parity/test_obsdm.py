@@ -40,22 +40,26 @@ def converted(tmp_path_factory, repo_root, authors_state_dict):
 
 @pytest.fixture
 def model(repo_root, converted):
-    """The published model with the golden weights, in evaluation mode."""
+    """The published model with the golden weights, in evaluation mode.
+
+    In double precision: in single, the batch norm over the few cells of this case amplifies the
+    rounding of whichever convolution the CPU and the number of threads select.
+    """
     init_default_scope('mmdet')
     cfg = Config.fromfile(repo_root / CONFIG).model
     cfg.bbox_head.num_classes = 3
     model = MODELS.build(cfg)
     load_checkpoint(model, str(converted[0]), strict=True)
-    return model.eval()
+    return model.double().eval()
 
 
-@pytest.fixture
-def two_threads():
-    """As the golden values were made: single precision rounds by the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope='module')
+def values(golden):
+    """The golden values, those in floating point in double precision."""
+    return {
+        name: value.double() if torch.is_tensor(value) and value.is_floating_point() else value
+        for name, value in golden('obsdm').items()
+    }
 
 
 def rows(raw):
@@ -69,8 +73,7 @@ def test_converter_reads_the_classes(converted):
 
 @pytest.mark.parametrize('deployed', [False, True])
 @torch.no_grad()
-def test_raw_maps(model, golden, deployed):
-    values = golden('obsdm')
+def test_raw_maps(model, values, deployed):
     if deployed:
         switch_to_deploy(model)
     for image in range(2):
@@ -83,8 +86,7 @@ def test_raw_maps(model, golden, deployed):
 
 
 @torch.no_grad()
-def test_decoded(model, golden):
-    values = golden('obsdm')
+def test_decoded(model, values):
     for image in range(2):
         outs = model(values['image'][image : image + 1], mode='tensor')
         boxes, scores = model.bbox_head.decode_maps(outs)
@@ -120,32 +122,33 @@ def losses_of(model, outs, values):
     return torch.stack([losses['loss_bbox'], losses['loss_obj'], losses['loss_cls']])
 
 
-def test_training_losses(model, golden, two_threads):
-    """Raw maps and losses of the batch in training mode."""
-    values = golden('obsdm')
+def test_training_losses(model, values):
+    """Raw maps and losses of the batch in training mode.
+
+    The golden maps are of single precision, and batch norm over as few as 40 cells amplifies their
+    rounding: they are 3.5e-5 to 7.4e-5 (root mean square; at most 4.4e-4) off ours in double. Ours
+    in single are at most 0 to 8.8e-4 off them, by the instructions that the CPU has.
+    """
     outs = model.train()(values['image'], mode='tensor')
     for level, out in enumerate(outs):
-        torch.testing.assert_close(rows(out), values[f'train_raw_p{level + 3}'], atol=1e-4, rtol=0)
+        golden = values[f'train_raw_p{level + 3}']
+        assert (rows(out) - golden).square().mean().sqrt() < 1e-4
+        torch.testing.assert_close(rows(out), golden, atol=1e-3, rtol=0)
     ours = losses_of(model, outs, values)
     torch.testing.assert_close(ours / 2, values['loss_box_obj_cls'], rtol=1e-4, atol=0)
     torch.testing.assert_close(ours.sum()[None], values['loss_total'], rtol=1e-4, atol=0)
 
 
-def test_gradients(model, golden):
-    """The norm of every gradient.
-
-    In double precision: in single, batch norm over the few cells of this case amplifies the
-    rounding of whichever convolution the number of threads selects beyond the tolerance.
-    """
-    values = golden('obsdm')
-    model.double().train()
+def test_gradients(model, values):
+    """The norm of every gradient."""
+    model.train()
     block = model.neck.bottom_up_16.fuse
     seen = {}
     block.reduce.register_forward_hook(lambda _, __, out: seen.update(x=out))
     block.norm.register_forward_pre_hook(
         lambda _, args: (args[0].retain_grad(), seen.update(y=args[0]))[0]
     )
-    outs = model(values['image'].double(), mode='tensor')
+    outs = model(values['image'], mode='tensor')
     losses_of(model, outs, values).sum().backward()
 
     parameters = dict(model.named_parameters())

@@ -35,8 +35,8 @@ def read(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
-def test_authors_files_are_the_golden_ones(tool, shared_dir, tmp_path, capsys):
-    golden = np.load(shared_dir / 'golden' / 'label_decoupling.npz')
+def test_authors_files_are_the_golden_ones(tool, golden_dir, tmp_path, capsys):
+    golden = np.load(golden_dir / 'label_decoupling.npz')
     names = [key.split('/')[0] for key in golden if key.endswith('/mask')]
     (tmp_path / 'masks').mkdir()
     for name in names:

@@ -13,9 +13,9 @@ from smallobj_mm.registry import MODELS
 
 
 @pytest.fixture(scope='module')
-def authors(shared_dir):
+def authors(golden_dir):
     """Empty tensors under the authors' names, of their shapes."""
-    keys = json.loads((shared_dir / 'golden/obsdm_authors_keys.json').read_text())
+    keys = json.loads((golden_dir / 'obsdm_authors_keys.json').read_text())
     pairs = keys.items() if isinstance(keys, dict) else keys
     return {k: torch.empty(tuple(s['shape'] if isinstance(s, dict) else s)) for k, s in pairs}
 

@@ -12,9 +12,9 @@ pytest.importorskip('mmpretrain')
 
 
 @pytest.fixture(scope='module')
-def authors(shared_dir):
+def authors(golden_dir):
     """Empty tensors under the authors' names, of their shapes."""
-    keys = json.loads((shared_dir / 'golden/detsim_authors_keys.json').read_text())
+    keys = json.loads((golden_dir / 'detsim_authors_keys.json').read_text())
     return {name: torch.empty(shape) for name, shape in keys.items()}
 
 

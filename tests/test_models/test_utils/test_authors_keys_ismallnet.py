@@ -58,9 +58,9 @@ def test_part_of_a_model():
 
 
 @pytest.fixture(scope='module')
-def authors(shared_dir):
+def authors(golden_dir):
     """Empty tensors under the authors' names, of their shapes."""
-    keys = json.loads((shared_dir / 'golden/ismallnet_authors_keys.json').read_text())
+    keys = json.loads((golden_dir / 'ismallnet_authors_keys.json').read_text())
     return {name: torch.empty(shape) for name, shape in keys.items()}
 
 
