@@ -10,8 +10,19 @@ from importlib.util import find_spec
 __all__ = []
 
 if find_spec('mmcv') is not None:
+    from .clutter import RandomClutter
     from .crops import RandomEdgeCrop, TargetAwareCrop
     from .flip_turn import FlipTurn
+    from .ir_degradations import (
+        RandomBitDepth,
+        RandomDefocus,
+        RandomFixedPattern,
+        RandomIRIntensity,
+        RandomJPEG,
+        RandomPolarity,
+        RandomSensorNoise,
+        RandomVignetting,
+    )
     from .label_decoupling import LabelDecoupling
     from .loading import LoadImageStrict
     from .mask_loading import LoadBinaryMask
@@ -19,15 +30,27 @@ if find_spec('mmcv') is not None:
     from .rotate import RandomRot90
     from .synthetic_targets import SyntheticTargets
     from .target_copy_paste import TargetCopyPaste
+    from .target_scale import RandomTargetScale, ScaledTargetCrop
 
     __all__ += [
         'FlipTurn',
         'LabelDecoupling',
         'LoadBinaryMask',
         'LoadImageStrict',
+        'RandomBitDepth',
+        'RandomClutter',
+        'RandomDefocus',
         'RandomEdgeCrop',
+        'RandomFixedPattern',
         'RandomGammaNoise',
+        'RandomIRIntensity',
+        'RandomJPEG',
+        'RandomPolarity',
         'RandomRot90',
+        'RandomSensorNoise',
+        'RandomTargetScale',
+        'RandomVignetting',
+        'ScaledTargetCrop',
         'SyntheticTargets',
         'TargetAwareCrop',
         'TargetCopyPaste',

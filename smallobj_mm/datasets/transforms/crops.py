@@ -125,8 +125,12 @@ class TargetAwareCrop(BaseTransform):
         Returns:
             dict: The sample, of the size of the crop.
         """
-        size = np.array(self.size)
-        self._enlarge(results)
+        return self._crop(results, self.size)
+
+    def _crop(self, results: dict, sides: Sequence[int]) -> dict:
+        """Crop the sample to a height and a width in px."""
+        size = np.array(sides)
+        self._enlarge(results, sides)
         choice, which, *place = self._draw()
         free = np.array(results['img'].shape[:2]) - size
         corner = np.floor(np.array(place) * (free + 1))
@@ -138,12 +142,13 @@ class TargetAwareCrop(BaseTransform):
                 shift = (2 * np.array(place) - 1) * self.jitter * size
                 corner = np.rint(centre + shift - size / 2)
         top, left = np.clip(corner, 0, free).astype(int)
-        return _apply_crop(results, int(top), int(left), *self.size)
+        return _apply_crop(results, int(top), int(left), *sides)
 
-    def _enlarge(self, results: dict) -> None:
+    @staticmethod
+    def _enlarge(results: dict, sides: Sequence[int]) -> None:
         """Mirror the image and the maps beyond the right and bottom border where needed."""
         height, width = results['img'].shape[:2]
-        down, right = max(self.size[0] - height, 0), max(self.size[1] - width, 0)
+        down, right = max(sides[0] - height, 0), max(sides[1] - width, 0)
         if not down and not right:
             return
         for key in ('img', *results.get('seg_fields', [])):

@@ -56,7 +56,7 @@ class SyntheticTargets(BasePasting):
         calm_prob (float): Defaults to 0.4.
         opacity (Sequence[float]): Defaults to (0, 0.8).
         dark_prob (float): Defaults to 0.
-        min_contrast (float): Defaults to 10 grey levels.
+        min_contrast (float): Defaults to 12 grey levels.
         attempts (int): Defaults to 12.
 
     Raises:
@@ -89,7 +89,7 @@ class SyntheticTargets(BasePasting):
         calm_prob: float = 0.4,
         opacity: Sequence[float] = (0.0, 0.8),
         dark_prob: float = 0.0,
-        min_contrast: float = 10.0,
+        min_contrast: float = 12.0,
         attempts: int = 12,
     ) -> None:
         super().__init__(

@@ -101,7 +101,7 @@ class TargetCopyPaste(BasePasting):
         calm_prob (float): Defaults to 0.4.
         opacity (Sequence[float]): Defaults to (0, 0.8).
         dark_prob (float): Defaults to 0.
-        min_contrast (float): Defaults to 10 grey levels.
+        min_contrast (float): Defaults to 12 grey levels.
         max_side (int): Longest side of targets that are cut in px. Defaults to 40.
         min_snr (float): Least mean contrast of targets that are cut over the spread around
             them. Defaults to 2.
@@ -141,7 +141,7 @@ class TargetCopyPaste(BasePasting):
         calm_prob: float = 0.4,
         opacity: Sequence[float] = (0.0, 0.8),
         dark_prob: float = 0.0,
-        min_contrast: float = 10.0,
+        min_contrast: float = 12.0,
         max_side: int = 40,
         min_snr: float = 2.0,
         attempts: int = 12,

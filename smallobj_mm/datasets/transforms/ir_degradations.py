@@ -1,0 +1,365 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Degradations of infrared images: cameras, optics and files that training images did not see.
+
+Each is one transform that changes the image alone. In a pipeline they stand in the order in which
+light, detector and file meet them: defocus, vignetting, noise, fixed pattern, intensity and
+polarity, bit depth, JPEG. Those that add noise look at the truth, where it is there, and spare the
+weakest target.
+"""
+
+from typing import Optional, Sequence
+
+import cv2
+import numpy as np
+
+from smallobj_mm.registry import TRANSFORMS
+
+from .degradation import BaseDegradation, check_range, tolerable_noise
+
+
+@TRANSFORMS.register_module()
+class RandomIRIntensity(BaseDegradation):
+    """Gain, offset and gamma.
+
+    The image's range is scaled by the gain and laid at random within 0 to 255: contrast and
+    brightness change, but no more than ``clip`` of the range is cut off at either end, so that
+    bright targets do not sink into a saturated background. Then follows the gamma curve, across
+    the new range.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        gain (Sequence[float]): Range of the factor of the contrast, drawn log-uniformly; it is
+            lowered where the image would not fit into 0 to 255. Defaults to (0.4, 2.0).
+        gamma (Sequence[float]): Range of the exponent, drawn log-uniformly. Defaults to
+            (0.7, 1.4).
+        clip (float): Largest share of the range that may be cut off at each end. Defaults to
+            0.03.
+        min_span (float): Least range that a gain below 1 leaves in grey levels. Defaults to 40.
+        prob (float): Probability of a change. Defaults to 0.5.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        gain: Sequence[float] = (0.4, 2.0),
+        gamma: Sequence[float] = (0.7, 1.4),
+        clip: float = 0.03,
+        min_span: float = 40.0,
+        prob: float = 0.5,
+    ) -> None:
+        super().__init__(prob)
+        name = type(self).__name__
+        self.gain = check_range(name, 'gain', gain, 1e-3)
+        self.gamma = check_range(name, 'gamma', gamma, 1e-3)
+        if not 0 <= clip < 0.5 or not 0 <= min_span <= 255:
+            raise ValueError(
+                f'{name}: clip is {clip} and min_span {min_span}, expected 0 <= clip < 0.5 and '
+                '0 <= min_span <= 255'
+            )
+        self.clip = clip
+        self.min_span = min_span
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """New contrast, brightness and gamma."""
+        low, high = float(img.min()), float(img.max())
+        span = max(high - low, 1.0)
+        gain = float(np.exp(rng.uniform(*np.log(self.gain))))
+        gain = max(gain, min(self.min_span / span, 1.0))
+        new_span = min(span * gain, 255 / (1 - 2 * self.clip))
+        over = self.clip * new_span
+        start = float(rng.uniform(-over, max(255 - new_span + over, -over)))
+        gamma = float(np.exp(rng.uniform(*np.log(self.gamma))))
+        share = (img - low) / span
+        np.power(share, np.float32(gamma), out=share)
+        share *= new_span
+        share += start
+        return share
+
+
+@TRANSFORMS.register_module()
+class RandomPolarity(BaseDegradation):
+    """Black-hot in place of white-hot: 255 less the level. Bright targets become dark ones.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        prob (float): Probability of a change. Defaults to 0.1.
+    """
+
+    def __init__(self, prob: float = 0.1) -> None:
+        super().__init__(prob)
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The negative."""
+        return np.subtract(255, img, out=img)
+
+
+@TRANSFORMS.register_module()
+class RandomDefocus(BaseDegradation):
+    """Blur of the optics: a Gaussian, or the even disk of a lens out of focus.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        sigma (Sequence[float]): Range of the standard deviation in px; a disk has a radius of
+            twice that, which is the same spread. Defaults to (0.3, 0.9): at 1 a point of 5 px
+            keeps about a third of its peak.
+        disk_prob (float): Probability of the disk. Defaults to 0.3.
+        prob (float): Probability of a change. Defaults to 0.3.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self, sigma: Sequence[float] = (0.3, 0.9), disk_prob: float = 0.3, prob: float = 0.3
+    ) -> None:
+        super().__init__(prob)
+        self.sigma = check_range(type(self).__name__, 'sigma', sigma, 0.05)
+        if not 0 <= disk_prob <= 1:
+            raise ValueError(f'RandomDefocus: disk_prob is {disk_prob}, expected 0 to 1')
+        self.disk_prob = disk_prob
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The blurred image."""
+        sigma = float(rng.uniform(*self.sigma))
+        if rng.random() >= self.disk_prob:
+            blurred = cv2.GaussianBlur(img, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        else:
+            radius = 2 * sigma
+            reach = int(np.ceil(radius))
+            rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+            kernel = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+            blurred = cv2.filter2D(img, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT)
+        return blurred.reshape(img.shape)
+
+
+@TRANSFORMS.register_module()
+class RandomSensorNoise(BaseDegradation):
+    """Noise of the detector: read noise, the same everywhere, and shot noise, growing with light.
+
+    The variance of a pixel of level v is ``read**2 + shot * v``.
+
+    Required keys: img. Optional keys: gt_seg_map. Modified keys: img.
+    See :class:`BaseDegradation`.
+
+    Args:
+        read (Sequence[float]): Range of the standard deviation in grey levels, drawn
+            uniformly. Defaults to (0, 5).
+        shot (Sequence[float]): Range of the variance for each grey level, drawn uniformly.
+            Defaults to (0, 0.15), a deviation of 4.4 at level 128.
+        target_snr (float): The noise is weakened where it would leave a target less than this
+            many standard deviations of its mean, see :func:`tolerable_noise`; 0 for no such
+            limit. Defaults to 6.
+        prob (float): Probability of a change. Defaults to 0.4.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        read: Sequence[float] = (0.0, 5.0),
+        shot: Sequence[float] = (0.0, 0.15),
+        target_snr: float = 6.0,
+        prob: float = 0.4,
+    ) -> None:
+        super().__init__(prob)
+        name = type(self).__name__
+        self.read = check_range(name, 'read', read, 0)
+        self.shot = check_range(name, 'shot', shot, 0)
+        if target_snr < 0:
+            raise ValueError(f'{name}: target_snr is {target_snr}, expected 0 or more')
+        self.target_snr = target_snr
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The image with noise, the same in all channels."""
+        read, shot = float(rng.uniform(*self.read)), float(rng.uniform(*self.shot))
+        grey = img[..., :1] if img.shape[2] == 1 else img.mean(axis=2, keepdims=True)
+        deviation = np.sqrt(read**2 + shot * grey)
+        typical = float(deviation.mean())
+        limit = tolerable_noise(img, truth, self.target_snr)
+        if typical > limit:
+            deviation *= limit / typical
+        img += deviation * rng.standard_normal(grey.shape, np.float32)
+        return img
+
+
+@TRANSFORMS.register_module()
+class RandomFixedPattern(BaseDegradation):
+    """Fixed pattern of an uncooled detector: stripes, slow bands, pixels of unequal gain.
+
+    Required keys: img. Optional keys: gt_seg_map. Modified keys: img.
+    See :class:`BaseDegradation`.
+
+    Args:
+        stripes (Sequence[float]): Range of the standard deviation of the offsets of columns, or
+            of rows, in grey levels. Defaults to (0, 3).
+        bands (Sequence[float]): Range of the amplitude of a sine across the image, 6 to 64 px
+            long, in grey levels. Defaults to (0, 3).
+        gain (Sequence[float]): Range of the standard deviation of the pixels' gains as a share.
+            Defaults to (0, 0.02).
+        row_prob (float): Probability that stripes and bands run along rows instead of columns.
+            Defaults to 0.4.
+        target_snr (float): As of :class:`RandomSensorNoise`. Defaults to 6.
+        prob (float): Probability of a change. Defaults to 0.3.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        stripes: Sequence[float] = (0.0, 3.0),
+        bands: Sequence[float] = (0.0, 3.0),
+        gain: Sequence[float] = (0.0, 0.02),
+        row_prob: float = 0.4,
+        target_snr: float = 6.0,
+        prob: float = 0.3,
+    ) -> None:
+        super().__init__(prob)
+        name = type(self).__name__
+        self.stripes = check_range(name, 'stripes', stripes, 0)
+        self.bands = check_range(name, 'bands', bands, 0)
+        self.gain = check_range(name, 'gain', gain, 0)
+        if not 0 <= row_prob <= 1 or target_snr < 0:
+            raise ValueError(
+                f'{name}: row_prob is {row_prob} and target_snr {target_snr}, expected 0 to 1 and '
+                '0 or more'
+            )
+        self.row_prob = row_prob
+        self.target_snr = target_snr
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The image with the pattern, the same in all channels."""
+        along_rows = rng.random() < self.row_prob
+        length = img.shape[0] if along_rows else img.shape[1]
+        limit = tolerable_noise(img, truth, self.target_snr)
+        deviation = min(float(rng.uniform(*self.stripes)), limit)
+        offsets = deviation * rng.standard_normal(length, np.float32)
+        wave = 2 * np.pi * np.arange(length) / np.exp(rng.uniform(np.log(6), np.log(64)))
+        offsets += float(rng.uniform(*self.bands)) * np.sin(wave + rng.uniform(0, 2 * np.pi))
+        pixel_gain = float(rng.uniform(*self.gain))
+        if pixel_gain > 0:
+            pixel_gain = min(pixel_gain, limit / max(float(img.mean()), 1.0))
+            img *= 1 + pixel_gain * rng.standard_normal((*img.shape[:2], 1), np.float32)
+        offsets = offsets.astype(np.float32)
+        img += offsets[:, None, None] if along_rows else offsets[None, :, None]
+        return img
+
+
+@TRANSFORMS.register_module()
+class RandomVignetting(BaseDegradation):
+    """Uneven offset from the lens: a paraboloid, its corners darker or brighter than its center.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        strength (Sequence[float]): Range of the difference between the farthest corner and the
+            center in grey levels, of either sign. Defaults to (5, 40).
+        prob (float): Probability of a change. Defaults to 0.2.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self, strength: Sequence[float] = (5.0, 40.0), prob: float = 0.2) -> None:
+        super().__init__(prob)
+        self.strength = check_range(type(self).__name__, 'strength', strength, 0)
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The image with the offset."""
+        height, width = img.shape[:2]
+        center = rng.uniform(0.3, 0.7, 2)
+        rows = (np.linspace(0, 1, height, dtype=np.float32) - np.float32(center[0])) ** 2
+        columns = (np.linspace(0, 1, width, dtype=np.float32) - np.float32(center[1])) ** 2
+        shape = rows[:, None] + columns[None]
+        strength = float(rng.uniform(*self.strength))
+        # The sign for which more of the image keeps its levels.
+        sign = -1.0 if rng.random() < (0.8 if img.mean() > 128 else 0.3) else 1.0
+        img += ((sign * strength / max(float(shape.max()), 1e-6)) * shape)[..., None]
+        return img
+
+
+@TRANSFORMS.register_module()
+class RandomBitDepth(BaseDegradation):
+    """Fewer grey levels: what 8 bits leave of a scene that was recorded at low gain.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        step (Sequence[float]): Range of the distance of neighboring levels in grey levels of
+            0 to 255, drawn log-uniformly. Defaults to (1.5, 6).
+        prob (float): Probability of a change. Defaults to 0.2.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self, step: Sequence[float] = (1.5, 6.0), prob: float = 0.2) -> None:
+        super().__init__(prob)
+        self.step = check_range(type(self).__name__, 'step', step, 1)
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The image rounded to multiples of the step, from a random level on."""
+        step = np.float32(np.exp(rng.uniform(*np.log(self.step))))
+        start = np.float32(rng.uniform(0, step))
+        img -= start
+        img /= step
+        np.rint(img, out=img)
+        img *= step
+        img += start
+        return img
+
+
+@TRANSFORMS.register_module()
+class RandomJPEG(BaseDegradation):
+    """What JPEG leaves of the image.
+
+    Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
+
+    Args:
+        quality (Sequence[int]): Range of the quality, 1 to 100. Defaults to (50, 95).
+        prob (float): Probability of a change. Defaults to 0.2.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self, quality: Sequence[int] = (50, 95), prob: float = 0.2) -> None:
+        super().__init__(prob)
+        low, high = check_range(type(self).__name__, 'quality', quality, 1)
+        if high > 100:
+            raise ValueError(f'RandomJPEG: quality is {quality}, expected 100 at most')
+        self.quality = (int(low), int(high))
+
+    def degrade(
+        self, rng: np.random.Generator, img: np.ndarray, truth: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """The image, encoded and decoded."""
+        quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
+        levels = np.rint(np.clip(img, 0, 255)).astype(np.uint8)
+        grey = levels.shape[2] != 3
+        for channel in range(levels.shape[2]) if grey else (slice(None),):
+            plane = np.ascontiguousarray(levels[..., channel])
+            _, data = cv2.imencode('.jpg', plane, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+            levels[..., channel] = cv2.imdecode(data, flag)
+        return levels.astype(np.float32)
