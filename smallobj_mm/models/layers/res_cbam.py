@@ -5,6 +5,7 @@ import torch
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
+from .attend_add import attend_add
 from .types import ConfigType
 
 
@@ -93,6 +94,14 @@ class ResCBAMBlock(nn.Module):
         """Features ``(N, out_channels, H, W)`` of features ``(N, in_channels, H, W)``."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if torch.is_grad_enabled() and out.requires_grad:
+            return attend_add(
+                out.contiguous(memory_format=torch.channels_last),
+                self.shortcut(x),
+                self.channel_attention.reduce.weight,
+                self.channel_attention.expand.weight,
+                self.spatial_attention.conv.weight,
+            )
         out = out * self.channel_attention(out)
         out = out * self.spatial_attention(out)
         return self.relu(out + self.shortcut(x))
