@@ -7,15 +7,14 @@ import os.path as osp
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
-from PIL import Image
+
+from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 #: File name endings that count as images, in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 #: Size of the largest list or label file, in bytes: names of 5 million images.
 MAX_TEXT_BYTES = 256 << 20
-
-_EXIF_ORIENTATION = 0x0112
 
 
 def missing_data_error(
@@ -162,7 +161,7 @@ def list_images(folder: str) -> List[str]:
     return found
 
 
-def read_image_size(path: str) -> Tuple[int, int]:
+def read_image_size(path: str, max_pixels: int = MAX_PIXELS) -> Tuple[int, int]:
     """Size of an image from its header alone, as the loader will see it.
 
     OpenCV turns images upright by their EXIF orientation when it decodes them, so the sides are
@@ -170,28 +169,25 @@ def read_image_size(path: str) -> Tuple[int, int]:
 
     Args:
         path (str): Image file.
+        max_pixels (int): Pixels of the largest image that is accepted.
 
     Returns:
         tuple[int, int]: Width and height in px.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read as an image.
+        ValueError: If it cannot be read as an image, or is too large.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{path}: no such image')
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = image.format in ('JPEG', 'MPO') and (
-                image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            )
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with open(path, 'rb') as file:
+            return read_header(file, max_pixels).upright_size
+    except (OSError, ValueError) as error:
         raise ValueError(
             f'{path}: not readable as an image ({osp.getsize(path)} bytes; {error}); '
             'replace the file or take it off the list'
         ) from error
-    return (height, width) if sideways else (width, height)
 
 
 def common_suffix_length(first: Sequence[str], second: Sequence[str]) -> int:

@@ -7,7 +7,9 @@ from typing import Optional
 import cv2
 import mmengine.fileio as fileio
 import numpy as np
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 from .transforms.loading import truncation
 
@@ -56,7 +58,9 @@ def binarize_mask(mask: np.ndarray, ignore_index: Optional[int] = None) -> np.nd
     return (mask > half).view(np.uint8)
 
 
-def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
+def read_mask(
+    path: str, backend_args: Optional[dict] = None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Read a mask file as 0 and 1.
 
     Palette images count by their colours, black being background; where no black is used, index
@@ -65,13 +69,14 @@ def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
     Args:
         path (str): Image file.
         backend_args (dict, optional): File backend; None for local files.
+        max_pixels (int): Pixels of the largest mask, by its header, that is decoded.
 
     Returns:
         np.ndarray: (H, W) uint8, 1 on targets, 0 elsewhere.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated or not an image.
+        ValueError: If it is truncated, not an image, or too large.
     """
     advice = 'replace the file or take it off the list'
     try:
@@ -85,12 +90,13 @@ def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
         raise ValueError(f'{path}: truncated mask ({len(data)} bytes, {missing}); {advice}')
     decoded, detail = None, ''
     try:
+        read_header(io.BytesIO(data), max_pixels)
         if data[:8] == _PNG_SIGNATURE and data[_PNG_COLOUR_TYPE] == _PNG_PALETTE:
             decoded = _decode_palette(data)
-        elif data:
+        else:
             decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, SyntaxError, IndexError, cv2.error) as error:
-        detail = f', {" ".join(str(error).split())[:120]}'
+    except Exception as error:  # each reader has its own; all mean an unreadable file
+        detail = f', {" ".join(str(error).split())[:200]}'
     if decoded is None:
         raise ValueError(f'{path}: not readable as a mask ({len(data)} bytes{detail}); {advice}')
     try:
@@ -101,7 +107,8 @@ def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
 
 def _decode_palette(data: bytes) -> np.ndarray:
     """Colours (H, W, 3) of a palette image, or its indices (H, W) where none of them is black."""
-    with Image.open(io.BytesIO(data)) as image:
+    # The reader itself: the size is checked, and Image.open would check it against another limit.
+    with PngImageFile(io.BytesIO(data)) as image:
         indices = np.asarray(image)
         palette = np.zeros((256, 3), dtype=np.uint8)
         given = np.array(image.getpalette('RGB'), dtype=np.uint8).reshape(-1, 3)

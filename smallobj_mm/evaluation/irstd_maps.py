@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from smallobj_mm.datasets.files import IMAGE_SUFFIXES, list_images, read_id_list, strip_image_suffix
 from smallobj_mm.datasets.masks import read_mask
 from smallobj_mm.datasets.transforms.loading import truncation
+from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 from smallobj_mm.utils.probability_maps import decode_probabilities
 
 from .irstd_counts import LEVELS, MATCH_DISTANCE, ImageCounts, count_image
@@ -54,12 +56,15 @@ def read_image(path: str) -> np.ndarray:
         raise FileNotFoundError(f'{path}: no such file')
     with open(path, 'rb') as file:
         data = file.read()
-    missing = truncation(data)
-    image = None
-    if missing is None and data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    detail, image = truncation(data), None
+    try:
+        if detail is None:
+            read_header(io.BytesIO(data), MAX_PIXELS)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (ValueError, cv2.error) as error:
+        detail = ' '.join(str(error).split())[:200]
     if image is None:
-        detail = f', {missing}' if missing else ''
+        detail = f', {detail}' if detail else ''
         raise ValueError(
             f'{path}: not readable as an image ({len(data)} bytes{detail}); replace the file'
         )
@@ -86,11 +91,11 @@ def read_probability_map(path: str) -> np.ndarray:
         ValueError: It holds no map, more than one channel, or floats outside [0, 1].
     """
     if path.lower().endswith(_ARRAY):
-        try:
-            values = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f'{path}: not readable as an array ({error})') from None
-        values = np.asarray(values).squeeze()
+        values = _read_array(path)
+        while values.ndim > 2 and values.shape[0] == 1:
+            values = values[0]
+        while values.ndim > 2 and values.shape[-1] == 1:
+            values = values[..., 0]
     else:
         values = read_image(path)
     if values.ndim != 2:
@@ -110,6 +115,23 @@ def read_probability_map(path: str) -> np.ndarray:
             f'{path}: values from {values.min():g} to {values.max():g}, expected probabilities in '
             '[0, 1]; apply the sigmoid to logits'
         )
+    return values
+
+
+def _read_array(path: str) -> np.ndarray:
+    """The array of a .npy file."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file')
+    try:
+        # Mapped, not read: a header may name a shape that no memory holds, or the file has not.
+        values = np.load(path, mmap_mode='r', allow_pickle=False)
+    except Exception as error:  # a damaged header may raise anything down to TokenError
+        detail = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f'{path}: not readable as an array ({detail}); replace the file') from None
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f'{path}: an archive of arrays, expected one array (.npy)')
+    if values.size > MAX_PIXELS:
+        raise ValueError(f'{path}: {values.size} values, expected at most {MAX_PIXELS}')
     return values
 
 

@@ -177,7 +177,7 @@ def huge(path):
 @pytest.mark.parametrize(
     'name, write, message',
     [
-        ('notes.txt', text_file, 'notes.txt: not readable as an image (8 bytes, .txt); choose'),
+        ('notes.txt', text_file, 'notes.txt: not readable as an image (8 bytes, .txt)'),
         ('empty.png', empty_file, 'empty.png: not readable as an image (0 bytes'),
         ('cut.png', cut_file, 'cut.png: truncated image'),
         ('dot.png', one_pixel, 'dot.png: 1 × 1 px, too small'),

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import smallobj_mm  # noqa: F401  isort: skip  (compat before anything imports torchvision or mmcv)
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
@@ -71,10 +70,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def read_picture(path: str | Path) -> np.ndarray:
     """An image as 8 bits BGR."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{path}: not readable as an image; replace the file')
-    return image
+    from smallobj_mm.datasets.transforms.loading import LoadImageStrict
+
+    return LoadImageStrict(high_bit_depth='scale')(dict(img_path=str(path)))['img']
 
 
 def folder_samples(args: argparse.Namespace) -> Iterator[Sample]:

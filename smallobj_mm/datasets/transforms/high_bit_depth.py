@@ -13,6 +13,9 @@ import numpy as np
 #: What may be done with such images.
 CHOICES = ('error', 'scale')
 
+#: Values that are scaled at a time.
+_BAND = 1 << 22
+
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PNG_BIT_DEPTH = 24  # byte of the header
 #: First bytes of formats that have no more than 8 bits: JPEG, BMP, GIF, WebP.
@@ -64,8 +67,13 @@ def to_eight_bits(img: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: uint8, of the same shape.
     """
-    values = img.astype(np.float64)
-    low, high = values.min(), values.max()
+    low, high = np.float64(img.min()), np.float64(img.max())
+    scaled = np.zeros(img.shape, np.uint8)
     if low == high:
-        return np.zeros(img.shape, np.uint8)
-    return np.rint((values - low) / (high - low) * 255).astype(np.uint8)
+        return scaled
+    # By bands: the whole image in double precision would take eight times its result.
+    rows = max(_BAND // max(img[:1].size, 1), 1)
+    for top in range(0, len(img), rows):
+        band = img[top : top + rows].astype(np.float64)
+        scaled[top : top + rows] = np.rint((band - low) / (high - low) * 255)
+    return scaled

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Loading images such that a bad file stops the run with its name."""
 
+import io
 import os.path as osp
 from typing import Optional
 
@@ -10,6 +11,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 from .high_bit_depth import CHOICES, decode_deep, to_eight_bits, with_channels
 
@@ -80,6 +82,8 @@ class LoadImageStrict(LoadImageFromFile):
             loaded unchanged or by tifffile. 'error': they stop the run; 'scale': each is scaled
             from its own smallest..largest value to 0..255: its contrast stays, as far as 256 levels
             hold it, its absolute values do not. Defaults to 'error'.
+        max_pixels (int): Pixels of the largest image, by its header, that is decoded. Defaults to
+            2**29, a square of 23,170 px.
 
     Raises:
         ValueError: If high_bit_depth is another word.
@@ -92,6 +96,7 @@ class LoadImageStrict(LoadImageFromFile):
         imdecode_backend: str = 'cv2',
         backend_args: Optional[dict] = None,
         high_bit_depth: str = 'error',
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if high_bit_depth not in CHOICES:
             raise ValueError(
@@ -99,6 +104,7 @@ class LoadImageStrict(LoadImageFromFile):
                 f'{", ".join(CHOICES)}'
             )
         self.high_bit_depth = high_bit_depth
+        self.max_pixels = max_pixels
         super().__init__(
             to_float32=to_float32,
             color_type=color_type,
@@ -117,8 +123,9 @@ class LoadImageStrict(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is empty, truncated or not an image, the image has more than 8
-                bits and is not to be scaled, or its size differs from the annotation's.
+            ValueError: If the file is empty, truncated, not an image or of a format whose size is
+                not known before decoding, the image is too large, has more than 8 bits and is not
+                to be scaled, or its size differs from the annotation's.
         """
         path = results['img_path']
         img = self._decode(path)
@@ -144,6 +151,13 @@ class LoadImageStrict(LoadImageFromFile):
             raise FileNotFoundError(f'{path}: no such image; {advice}') from None
         except IsADirectoryError:
             raise ValueError(f'{path}: a folder, expected an image file; {advice}') from None
+        kind = osp.splitext(path)[1] or 'no ending'
+        try:
+            read_header(io.BytesIO(data), self.max_pixels)
+        except ValueError as error:
+            raise ValueError(
+                f'{path}: not readable as an image ({len(data)} bytes, {kind}): {error}; {advice}'
+            ) from None
         missing = truncation(data)
         if missing:
             raise ValueError(f'{path}: truncated image ({len(data)} bytes, {missing}); {advice}')
@@ -157,9 +171,8 @@ class LoadImageStrict(LoadImageFromFile):
         except Exception as error:  # each backend has its own; all mean an unreadable file
             img, detail = None, f', {" ".join(str(error).split())[:120]}'
         if img is None:
-            ending = osp.splitext(path)[1] or 'no ending'
             raise ValueError(
-                f'{path}: not readable as an image ({len(data)} bytes, {ending}{detail}); {advice}'
+                f'{path}: not readable as an image ({len(data)} bytes, {kind}{detail}); {advice}'
             )
         return img
 
