@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Bosch Small Traffic Lights Dataset."""
 
-import os
 import os.path as osp
 from collections import defaultdict
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
@@ -9,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 from smallobj_mm.registry import DATASETS
 
 from .base import SmallObjectDetDataset
-from .files import IMAGE_SUFFIXES, common_suffix_length
+from .files import common_suffix_length, list_images
 from .parsers.bosch_yaml import BOSCH_MERGE, parse_bosch_yaml
 from .records import ImageRecord
 
@@ -115,9 +114,7 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
         """File name -> paths of all images below ``root``, walked once."""
         if self._by_name is None:
             index = defaultdict(list)
-            for parent, _, names in os.walk(root, followlinks=True):
-                for name in names:
-                    if osp.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                        index[name].append(osp.join(parent, name))
+            for path in list_images(root):
+                index[osp.basename(path)].append(path)
             self._by_name = dict(index)
         return self._by_name

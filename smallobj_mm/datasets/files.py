@@ -148,17 +148,58 @@ class DirectoryIndex:
         return osp.join(parent, found) if found is not None else None
 
 
+def list_files(folder: str, suffixes: Sequence[str]) -> List[str]:
+    """Paths of all files below ``folder`` with one of some endings, subfolders included.
+
+    Links to folders are followed, after the real folders, and each folder is read once: links
+    that lead in circles end there, and a folder that is there itself keeps its own name.
+
+    Args:
+        folder (str): Where to look.
+        suffixes (Sequence[str]): Endings in lower case, with their dot.
+
+    Returns:
+        list[str]: The files of a folder by name, then those of its subfolders by name.
+    """
+    found: List[str] = []
+    visited = set()
+    waiting = [folder]
+    links: List[str] = []
+    while waiting or links:
+        is_link = not waiting
+        start = links.pop() if is_link else waiting.pop()
+        try:
+            status = os.stat(start)
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        for parent, folders, names in os.walk(start):
+            status = os.stat(parent)
+            identity = (status.st_dev, status.st_ino)
+            if identity in visited:
+                folders.clear()
+                continue
+            visited.add(identity)
+            links += [path for name in folders if osp.islink(path := osp.join(parent, name))]
+            found += [
+                osp.join(parent, name)
+                for name in names
+                if osp.splitext(name)[1].lower() in suffixes
+            ]
+        links.sort(key=_reading_order, reverse=True)
+    return sorted(found, key=_reading_order)
+
+
+def _reading_order(path: str) -> List[Tuple[bool, str]]:
+    """Sorts the files of a folder before its subfolders, both by name."""
+    *folders, name = path.split(os.sep)
+    return [(True, folder) for folder in folders] + [(False, name)]
+
+
 def list_images(folder: str) -> List[str]:
     """Paths of all images below ``folder``, sorted, subfolders included."""
-    found: List[str] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
-        found.extend(
-            osp.join(parent, name)
-            for name in sorted(names)
-            if osp.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        )
-    return found
+    return list_files(folder, IMAGE_SUFFIXES)
 
 
 def read_image_size(path: str, max_pixels: int = MAX_PIXELS) -> Tuple[int, int]:

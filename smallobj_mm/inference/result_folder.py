@@ -135,7 +135,8 @@ class ResultFolder:
             The number of images.
         """
         paths = sorted((self.folder / 'records').rglob('*.json'))
-        records = [Record.from_json(_read_json(path)) for path in paths]
+        # A folder of images may be called x.json.
+        records = [Record.from_json(_read_json(path)) for path in paths if path.is_file()]
         write_coco(self.folder / 'predictions.json', records, self.classes, self.segmentation)
         write_csv(self.folder / 'targets.csv', records, self.classes)
         return len(records)

@@ -4,21 +4,27 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Union
 
 import cv2
 import numpy as np
 import torch
 
-from smallobj_mm.datasets.files import list_images, strip_image_suffix
+from smallobj_mm.datasets.files import list_files, list_images, strip_image_suffix
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
+
+#: Endings of the files that hold the results of an image.
+RESULT_SUFFIXES = ('.json', '.png')
+#: Longest name of a file, in bytes, that leaves room for another ending; most allow 255.
+_LONGEST_NAME = 230
 
 One = Union[str, 'os.PathLike[str]', np.ndarray, torch.Tensor]
 Inputs = Union[One, Iterable[One]]
@@ -102,10 +108,7 @@ def _from_path(path: str) -> list[Source]:
 
 
 def _from_folder(folder: str) -> list[Source]:
-    files = list_images(folder)
-    for parent, _, names in os.walk(folder, followlinks=True):
-        videos = (name for name in names if name.lower().endswith(VIDEO_SUFFIXES))
-        files += [os.path.join(parent, name) for name in sorted(videos)]
+    files = list_images(folder) + list_files(folder, VIDEO_SUFFIXES)
     if not files:
         raise ValueError(f'{folder}: no image or video in this folder, nor in those below it')
     return [s for file in files for s in _from_file(file, os.path.relpath(file, folder))]
@@ -131,25 +134,66 @@ def _fail(error: Exception) -> np.ndarray:
 
 
 def _tell_apart(sources: list[Source]) -> None:
-    """Take the endings off the names of files where they stay different without.
+    """Give every image a name that its results can have as files, the shortest that is its own.
+
+    Endings are taken off where names stay different without. File systems that do not tell a.png
+    and A.png apart must not mix them up, and the results of ``x/a.jpg`` must not take the place
+    of a folder ``x/a.png`` of other results.
 
     Raises:
         ValueError: Two names are the same even with their endings.
     """
+    full = [_writable(source.name) for source in sources]
     short = [
-        s.name if s.read or s.array is not None else strip_image_suffix(s.name) for s in sources
+        name if source.read or source.array is not None else strip_image_suffix(name)
+        for source, name in zip(sources, full)
     ]
-    # Files of systems that do not tell a.png and A.png apart must not meet.
     count = Counter(name.lower() for name in short)
+    folders = {parent.as_posix().lower() for name in full for parent in PurePosixPath(name).parents}
     taken: dict[str, str] = {}
-    for source, name in zip(sources, short):
-        source.name = name if count[name.lower()] == 1 else source.name
+    for source, name, ending in zip(sources, short, full):
+        in_the_way = any(f'{name}{suffix}'.lower() in folders for suffix in RESULT_SUFFIXES)
+        source.name = name if count[name.lower()] == 1 and not in_the_way else ending
+        if any(f'{source.name}{suffix}'.lower() in folders for suffix in RESULT_SUFFIXES):
+            source.name += _digest(ending)
         first = taken.setdefault(source.name.lower(), source.path)
         if first != source.path:
             raise ValueError(
                 f'{source.path}: has the name of {first}, so that one result would replace the '
                 'other; give their common folder as input, or run them one after the other'
             )
+
+
+def _writable(name: str) -> str:
+    """A relative path with names that any file system takes, the endings of results included.
+
+    A name that is no UTF-8, or too long for an ending more, is written otherwise and gets a
+    digest of its own so that it stays different from others.
+    """
+    parts = []
+    for part in name.split('/'):
+        text = os.fsencode(part).decode('utf-8', errors='backslashreplace').replace('\\x', '%')
+        if not _is_utf8(part) or len(os.fsencode(part)) > _LONGEST_NAME:
+            stem, suffix = os.path.splitext(text)
+            suffix = suffix if len(suffix) <= 8 else ''
+            cut = stem.encode()[: _LONGEST_NAME - 32].decode(errors='ignore')
+            text = f'{cut}{_digest(part)}{suffix}'
+        else:
+            text = part
+        parts.append(text)
+    return '/'.join(parts)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode('utf-8')
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digest(name: str) -> str:
+    return '~' + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 class Video:
@@ -200,6 +244,8 @@ class Video:
         return frame
 
     def _open(self) -> cv2.VideoCapture:
+        if not _is_utf8(self.path):
+            raise ValueError(f'{self.path!r}: OpenCV opens no video of a name that is no UTF-8')
         capture = cv2.VideoCapture(self.path)
         if not capture.isOpened():
             raise ValueError(f'{self.path}: not readable as a video; convert it to MP4 or AVI')

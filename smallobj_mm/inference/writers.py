@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from smallobj_mm.utils.io import PathLike, atomic_write_bytes, atomic_write_json, atomic_write_text
+from smallobj_mm.utils.messages import printable
 from smallobj_mm.utils.probability_maps import encode_probabilities
 
 from .targets import Targets
@@ -88,7 +89,12 @@ def write_coco(
     annotations: list[dict] = []
     for number, record in enumerate(records, 1):
         images.append(
-            dict(id=number, file_name=record.file, width=record.width, height=record.height)
+            dict(
+                id=number,
+                file_name=printable(record.file),
+                width=record.width,
+                height=record.height,
+            )
         )
         columns = (values.tolist() for values in record.targets)
         for (x1, y1, x2, y2), _, area, score, label in zip(*columns):
@@ -116,7 +122,7 @@ def write_csv(path: PathLike, records: Iterable[Record], classes: Sequence[str])
         columns = (values.tolist() for values in record.targets)
         for box, centroid, area, score, label in zip(*columns):
             numbers = (f'{value:.2f}' for value in (*box, *centroid, area))
-            writer.writerow([record.file, classes[label], f'{score:.4f}', *numbers])
+            writer.writerow([printable(record.file), classes[label], f'{score:.4f}', *numbers])
     atomic_write_text(path, text.getvalue())
 
 

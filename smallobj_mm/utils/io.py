@@ -8,6 +8,9 @@ import secrets
 from pathlib import Path
 from typing import IO, Iterator, Union
 
+#: Bytes of a name that its temporary file takes over; file systems allow 255 in all.
+_TEMPORARY_STEM = 200
+
 PathLike = Union[str, 'os.PathLike[str]']
 
 
@@ -29,7 +32,9 @@ def atomic_file(path: PathLike) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
+    # The name itself may be as long as the file system allows.
+    stem = os.fsdecode(os.fsencode(path.name)[-_TEMPORARY_STEM:])
+    temporary = path.with_name(f'.{stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
     try:
         with open(temporary, 'x+b') as file:
             yield file

@@ -32,3 +32,8 @@ def brief(value: object, length: int = LONGEST) -> str:
         text = f'<{type(value).__name__}>'
     text = ' '.join(text.split())
     return text if len(text) <= length else text[: length - 1] + '…'
+
+
+def printable(path: str) -> str:
+    r"""A path as text that can be written in UTF-8: bytes that are none become ``\\xNN``."""
+    return path.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')

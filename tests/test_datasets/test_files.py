@@ -88,3 +88,35 @@ def test_unreadable_image(tmp_path):
         read_image_size(str(path))
     with pytest.raises(FileNotFoundError, match='b.jpg'):
         read_image_size(str(tmp_path / 'b.jpg'))
+
+
+def test_links_that_lead_in_circles(tmp_path, image_writer):
+    for name in ('b/1.png', 'b/c/2.png', '3.png'):
+        image_writer(tmp_path / name)
+    for link in ('l1', 'l2', 'b/l3', 'b/c/l4', 'b/c/l5'):
+        (tmp_path / link).symlink_to(tmp_path)
+    (tmp_path / 'b' / 'a').symlink_to('.')
+    (tmp_path / 'loop').symlink_to('loop')
+    (tmp_path / 'gone').symlink_to('absent')
+    (tmp_path / 'again.png').symlink_to('3.png')
+    found = [path[len(str(tmp_path)) + 1 :] for path in list_images(str(tmp_path))]
+    assert found == ['3.png', 'again.png', 'b/1.png', 'b/c/2.png']
+
+
+def test_links_to_other_folders_are_followed_once(tmp_path, image_writer):
+    image_writer(tmp_path / 'elsewhere' / 'sub' / '1.png')
+    image_writer(tmp_path / 'here' / 'z' / '2.png')
+    (tmp_path / 'here' / 'a').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'here' / 'b').symlink_to(tmp_path / 'elsewhere' / 'sub')
+    (tmp_path / 'here' / 'c').symlink_to('z')
+    found = list_images(str(tmp_path / 'here'))
+    assert found == [f'{tmp_path}/here/a/sub/1.png', f'{tmp_path}/here/z/2.png']
+    assert list_images(str(tmp_path / 'here' / 'a')) == [f'{tmp_path}/here/a/sub/1.png']
+
+
+def test_order_is_that_of_folders(tmp_path):
+    for name in ('b/2.png', 'b.png', 'b-c/1.png', 'b/a/3.png', 'a.PNG'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path[len(str(tmp_path)) + 1 :] for path in list_images(str(tmp_path))]
+    assert found == ['a.PNG', 'b.png', 'b/2.png', 'b/a/3.png', 'b-c/1.png']

@@ -84,3 +84,43 @@ def test_no_video(tmp_path):
     (tmp_path / 'bad.mp4').write_bytes(b'no video')
     with pytest.raises(ValueError, match='bad.mp4: not readable as a video'):
         Video(str(tmp_path / 'bad.mp4'))
+
+
+def test_circles_of_links_end(tree):
+    for link in ('l1', 'l2', 'sub/l3'):
+        (tree / link).symlink_to(tree)
+    assert names(tree) == ['a', 'b', 'sub/a']
+
+
+def test_results_and_folders_keep_apart(tree):
+    for name in ('x/a.jpg', 'x/a.png/b.png', 'x/c.jpg', 'x/c.json/b.png', 'x/c.jpg.PNG/d.png'):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(b'x')
+    found = [name for name in names(tree) if name.startswith('x')]
+    assert found[0] == 'x/a.jpg' and found[1].startswith('x/c.jpg~')
+    written = {f'{name}{suffix}'.lower() for name in found for suffix in ('.png', '.json')}
+    folders = {part.lower() for name in found for part in _folders(name)}
+    assert len(written) == 2 * len(found) and not written & folders
+
+
+def _folders(name):
+    parts = name.split('/')[:-1]
+    return ['/'.join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def test_names_that_no_result_can_have(tree):
+    odd = [
+        b'caf\xe9.png', b'caf%e9.png', 'é.png'.encode(), b'n' * 239 + b'.png', b'n' * 240 + b'.png',
+        ('ü' * 120 + '.png').encode(), b'line\nbreak.png', b'dir\xff/a.png',
+    ]  # fmt: skip
+    for name in odd:
+        path = os.path.join(os.fsencode(tree), b'odd', name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(b'x')
+    found = names(tree / 'odd')
+    assert len(set(found)) == len(odd) and {'caf%e9', 'é', 'line\nbreak'} <= set(found)
+    for name in found:
+        name.encode('utf-8')
+        assert max(len(part.encode()) for part in name.split('/')) < 235
+    assert names(tree / 'odd') == found

@@ -4,6 +4,7 @@
 import csv
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -204,3 +205,21 @@ def test_show_needs_a_display(infer, monkeypatch):
     monkeypatch.setattr(sys, 'platform', 'linux')
     status, _, err = infer('det', '--show')
     assert status == 2 and '--pictures' in err
+
+
+def test_no_name_ends_the_run(task, infer, toys):
+    image = cv2.imencode('.png', toys.scene(150, 240, BOXES))[1].tobytes()
+    folder = os.fsencode(task / 'odd')
+    odd = [b'n' * 235 + b'.png', b'x/a.jpg', b'x/a.png/b.png', b'x/a.json/b.png', b'caf\xe9.png']
+    for name in odd:
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        with open(os.path.join(folder, name), 'wb') as file:
+            file.write(image)
+    status, out, err = infer('seg', '--pictures', images=task / 'odd')
+    assert status == 0 and 'results of 5 images' in out and not err.strip()
+    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    assert len(content['images']) == 5
+    (task / 'out' / 'predictions.json').read_text().encode('ascii')
+    assert len(rows(task)) == 5 * 3
+    status, out, _ = infer('seg', '--pictures', images=task / 'odd')
+    assert status == 0 and '5 of 5 images are in' in out
