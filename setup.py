@@ -99,6 +99,7 @@ def main() -> None:
                 'smallobj_mm': [
                     'py.typed',
                     'weights/*.safetensors',
+                    'app/*.css',
                     *(mim_files() if copies else []),
                 ],
             },

@@ -9,7 +9,10 @@ from .compat import activate, without_import_notes
 activate()  # before anything imports torchvision or mmcv
 
 with without_import_notes():
-    from . import datasets, engine, evaluation, models, visualization  # noqa: F401
+    from . import checkpoints, datasets, engine, evaluation, models, visualization  # noqa: F401
 from .version import __version__  # noqa: E402
+
+# Whoever trains with our components through other tools reads checkpoints safely as well.
+checkpoints.use_safe_loader(refuse_others=False)
 
 __all__ = ['__version__']

@@ -6,8 +6,8 @@ import json
 import pytest
 from mmengine.config import Config
 
-from smallobj_mm.engine.checkpoint import load_plain
-from smallobj_mm.utils.environment import build_runner
+from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.engine.runner import build_runner
 
 SIZE = 96  # px
 CHANNELS = [16, 32, 64]

@@ -20,7 +20,7 @@ from smallobj_mm.inference.inferencer import check_options
 from smallobj_mm.inference.pictures import draw_result
 from smallobj_mm.inference.progress import Progress
 from smallobj_mm.inference.result_folder import ResultFolder
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line, one_line
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line, one_line
 
 WINDOW = 'infer'
 #: Least score of boxes that are written; segmentors have a threshold of their own.
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     """Infer; returns the number of files that could not be read.
 
     Raises:
-        ValueError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
+        UserError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
     """
     sources = foreign(list_sources(args.inputs), args.out)
     inferencer = SmallObjectInferencer(
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     )
     segmentation = inferencer.task == 'segmentation'
     if args.probabilities and not segmentation:
-        raise ValueError(
+        raise UserError(
             f'--probabilities {args.probabilities}: {inferencer.name} is a detector, expected a '
             'segmentor: only segmentation has probability maps'
         )
@@ -134,12 +134,12 @@ def foreign(sources: list[Source], out: str) -> list[Source]:
     """Those outside of the folder of results, which may lie in a folder of images.
 
     Raises:
-        ValueError: None are.
+        UserError: None are.
     """
     folder = os.path.realpath(out) + os.sep
     kept = [one for one in sources if not os.path.realpath(one.path).startswith(folder)]
     if not kept:
-        raise ValueError(f'--out {out}: all inputs lie in it; give another folder')
+        raise UserError(f'--out {out}: all inputs lie in it; give another folder')
     return kept
 
 

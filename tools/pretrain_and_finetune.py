@@ -28,8 +28,8 @@ from torch import Tensor
 
 from smallobj_mm.datasets.stamped_folder import read_stamp
 from smallobj_mm.registry import DATASETS, MODELS
-from smallobj_mm.utils.cli import errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json, atomic_write_text
 
 TOOLS = Path(__file__).resolve().parent
@@ -62,11 +62,11 @@ class Settings(DictAction):
         """Read the words after the option.
 
         Raises:
-            ValueError: If one is no setting.
+            UserError: If one is no setting.
         """
         for word in values or ():
             if '=' not in word:
-                raise ValueError(
+                raise UserError(
                     f"{option_string}: found {word!r} without '=', expected KEY=VALUE such as "
                     'train_cfg.max_epochs=50'
                 )
@@ -126,7 +126,7 @@ def read_pretrain_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config or folder.
-        ValueError: The config reads other data than one folder, or there is no image in it.
+        UserError: The config reads other data than one folder, or there is no image in it.
     """
     if not os.path.isdir(args.images):
         raise FileNotFoundError(f'{args.images}: no such folder; give a folder of images')
@@ -136,7 +136,7 @@ def read_pretrain_config(args: argparse.Namespace) -> Config:
     kind = kind if isinstance(kind, str) else kind.__name__
     if kind.split('.')[-1] != 'ImageTreeDataset' and 'data_root' not in dataset:
         found = f'is a {kind}' if kind else 'not found'
-        raise ValueError(
+        raise UserError(
             f'config {args.pretrain_config}: train_dataloader.dataset {found}, expected one '
             'ImageTreeDataset, whose data_root becomes the folder of images; give such a config '
             'to --pretrain-config, for instance configs/detsim/detsim_r18_folder.py'
@@ -155,12 +155,12 @@ def read_finetune_config(args: argparse.Namespace, backbone: Path) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config, or its data are not there.
-        ValueError: It has no backbone or no data.
+        UserError: It has no backbone or no data.
     """
     cfg = read_config(args.config, args.cfg_options)
     model: Any = cfg.get('model') or {}
     if not isinstance(model.get('backbone'), dict):
-        raise ValueError(
+        raise UserError(
             f'config {args.config}: model.backbone not found, expected that of a detector or '
             'another network; give the config of the labelled data'
         )
@@ -195,11 +195,11 @@ def build_data(cfg: Config, path: str, loader: str) -> None:
     """Build a data set, which reads its lists and labels and stops where some are missing.
 
     Raises:
-        ValueError: The config has no such data set.
+        UserError: The config has no such data set.
     """
     dataset = (cfg.get(loader) or {}).get('dataset')
     if dataset is None:
-        raise ValueError(
+        raise UserError(
             f'config {path}: {loader}.dataset not found, expected the data to train on; give a '
             'config that has them'
         )
@@ -219,12 +219,12 @@ def check_fit(pretrain: Config, finetune: Config, args: argparse.Namespace) -> N
     """Check that the backbone to fine-tune takes all its tensors from the pretrained one.
 
     Raises:
-        ValueError: If one is missing there or has another shape.
+        UserError: If one is missing there or has another shape.
     """
     made, wanted = backbone_tensors(pretrain), backbone_tensors(finetune)
     others = [n for n, t in wanted.items() if n not in made or made[n].shape != t.shape]
     if others:
-        raise ValueError(
+        raise UserError(
             f'config {args.config}: {len(others)} of the {len(wanted)} tensors of its backbone '
             f'are not in the pretrained one, the first is {others[0]} '
             f'{tuple(wanted[others[0]].shape)}; expected the depth, width and stem of the backbone '
@@ -241,7 +241,7 @@ def check_made_before(stamp: Path, settings: dict, made: list[Path]) -> None:
         made: What the earlier call has made and this one would go on from.
 
     Raises:
-        ValueError: If there is something and it is not known to be made with these settings.
+        UserError: If there is something and it is not known to be made with these settings.
     """
     found = read_stamp(str(stamp.parent), stamp.name)
     if not made or found == settings:
@@ -254,7 +254,7 @@ def check_made_before(stamp: Path, settings: dict, made: list[Path]) -> None:
         shown = [f'{k} was {before.get(k)!r}, is now {now.get(k)!r}' for k in differ[:3]]
         shown += [f'and {len(differ) - 3} more'] * (len(differ) > 3)
         what = 'made before with other settings of the pretraining: ' + '; '.join(shown)
-    raise ValueError(
+    raise UserError(
         f'{" and ".join(map(str, made))}: {what}; give another --work-dir, or delete '
         f'{"them" if len(made) > 1 else "it"} to pretrain anew'
     )

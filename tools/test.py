@@ -12,16 +12,16 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.environment import (
+from smallobj_mm.engine.runner import (
     add_common_arguments,
     build_runner,
     check_weights,
     leaving_process_group,
     load_config,
 )
-from smallobj_mm.utils.half import use_half
-from smallobj_mm.utils.tta import set_tta
+from smallobj_mm.models.tta.settings import set_tta
+from smallobj_mm.models.utils.half import use_half
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 
 _HOOKS = {
     'mmdet': 'DetVisualizationHook',
@@ -87,7 +87,7 @@ def set_visualization(cfg: Config, args: argparse.Namespace, scope: str) -> None
         hook['out_dir'] = args.show_dir
     else:
         if cfg.get('visualizer') is None:
-            raise ValueError(
+            raise UserError(
                 '--show-dir: the config has no visualizer; add visualizer='
                 "dict(type='IRSTDVisualizer'), or 'SegLocalVisualizer' for more than one class"
             )
@@ -98,23 +98,23 @@ def check_out(out: str, scope: str) -> None:
     """Refuse a name before the hours of testing, not after them.
 
     Raises:
-        ValueError: The name does not end in .pkl or .pickle.
+        UserError: The name does not end in .pkl or .pickle.
     """
     if scope != 'mmseg' and not out.endswith(('.pkl', '.pickle')):
-        raise ValueError(f'--out {out}: expected a name that ends in .pkl or .pickle')
+        raise UserError(f'--out {out}: expected a name that ends in .pkl or .pickle')
 
 
 def set_map_output(cfg: Config, out: str) -> None:
     """Let the metric of an mmseg config write the predicted maps.
 
     Raises:
-        ValueError: The config has no metric that can.
+        UserError: The config has no metric that can.
     """
     evaluators = cfg.test_evaluator
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
     writers = [one for one in evaluators if one['type'].split('.')[-1] in _MAP_WRITERS]
     if not writers:
-        raise ValueError(
+        raise UserError(
             f'--out {out}: the config has none of the metrics that write maps '
             f'({", ".join(_MAP_WRITERS)}) in test_evaluator; --prob-dir works with any metric'
         )
@@ -127,10 +127,10 @@ def set_probability_maps(cfg: Config, args: argparse.Namespace, scope: str) -> N
     """Let a hook write the probability maps.
 
     Raises:
-        ValueError: The config is not one of segmentation.
+        UserError: The config is not one of segmentation.
     """
     if scope != 'mmseg':
-        raise ValueError(
+        raise UserError(
             f'--prob-dir {args.prob_dir}: the config is one of {scope}, expected one of mmseg '
             "(default_scope = 'mmseg'): only segmentation has probability maps"
         )
@@ -155,7 +155,7 @@ def main() -> None:
     cfg = load_config(args)
     scope = cfg.get('default_scope') or 'mmdet'
     if scope not in _HOOKS:
-        raise ValueError(f'default_scope {scope!r} of the config: expected one of {sorted(_HOOKS)}')
+        raise UserError(f'default_scope {scope!r} of the config: expected one of {sorted(_HOOKS)}')
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.out is not None:
         check_out(args.out, scope)
@@ -168,7 +168,7 @@ def main() -> None:
     if args.tta:
         set_tta(cfg)
     if args.half and scope == 'mmpretrain':
-        raise ValueError(f'--half: the config is one of {scope}, expected one of mmdet or mmseg')
+        raise UserError(f'--half: the config is one of {scope}, expected one of mmdet or mmseg')
     runner = build_runner(cfg)
     check_weights(runner.model, args.checkpoint)
     if args.half:

@@ -11,13 +11,13 @@ from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
 from smallobj_mm.engine.optim.amp import enable_amp
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.environment import (
+from smallobj_mm.engine.runner import (
     add_common_arguments,
     build_runner,
     leaving_process_group,
     load_config,
 )
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,10 +51,10 @@ def set_auto_scale_lr(cfg: Config) -> None:
     """Switch learning rate scaling on.
 
     Raises:
-        ValueError: The config does not say for which batch size its learning rate is.
+        UserError: The config does not say for which batch size its learning rate is.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise ValueError(
+        raise UserError(
             '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, the number of '
             'images a step that its learning rate is meant for; add auto_scale_lr='
             'dict(base_batch_size=...)'

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Data sets and transforms; detection needs mmdet, segmentation mmseg."""
 
-from smallobj_mm.utils.frameworks import has_framework
+from smallobj_mm.compat.frameworks import has_framework
 
 from . import transforms
 from .synthetic_files import make_synthetic_dataset

@@ -9,6 +9,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Un
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from .boxes import BoxReport
@@ -62,7 +63,7 @@ class SmallObjectDetDataset(BaseDetDataset):
 
     Raises:
         FileNotFoundError: If the data set, a listed image or an annotation file is missing.
-        ValueError: If the annotations are malformed, a list is empty, or an option is unknown.
+        UserError: If the annotations are malformed, a list is empty, or an option is unknown.
     """
 
     #: Name, origin and layouts for the error that says that the data are missing.
@@ -89,12 +90,12 @@ class SmallObjectDetDataset(BaseDetDataset):
         check_images: bool = True,
     ) -> None:
         if unknown_labels not in ('error', 'drop', 'ignore'):
-            raise ValueError(
+            raise UserError(
                 f"unknown_labels is {unknown_labels!r}, expected 'error', 'drop' or 'ignore'"
             )
         unknown = sorted(set(filter_cfg or {}) - set(_FILTER_KEYS))
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f'filter_cfg has {unknown}, expected keys among {_FILTER_KEYS}: objects are never '
                 'filtered by size here, small ones are the point'
             )
@@ -160,12 +161,12 @@ class SmallObjectDetDataset(BaseDetDataset):
         """
         classes = self._metainfo.get('classes')
         if not classes:
-            raise ValueError(f'{type(self).__name__}: no classes in metainfo, expected their names')
+            raise UserError(f'{type(self).__name__}: no classes in metainfo, expected their names')
         label_of = {name: index for index, name in enumerate(classes)}
         report = BoxReport(f'{type(self).__name__} ({self.TITLE})', strict=self.strict)
         data_list = [self._to_data_info(r, label_of, report) for r in self.iter_records()]
         if not data_list:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: no image in {self.ann_file or self.data_root!r}; expected '
                 'at least one'
             )
@@ -224,7 +225,7 @@ class SmallObjectDetDataset(BaseDetDataset):
         if self.unknown_labels == 'drop':
             report.count_dropped_label(f'{source}, object {number}', obj.label)
             return None
-        raise ValueError(
+        raise UserError(
             f'{source}, object {number}: label {brief(obj.label)} is outside the classes '
             f'{brief(tuple(label_of), 300)}; correct the file, name the classes in metainfo or set '
             "unknown_labels='drop' or 'ignore'"
@@ -237,7 +238,7 @@ class SmallObjectDetDataset(BaseDetDataset):
             list[dict]: The images that remain.
 
         Raises:
-            ValueError: If none remains.
+            UserError: If none remains.
         """
         if self.test_mode or not self.filter_cfg:
             return self.data_list
@@ -250,7 +251,7 @@ class SmallObjectDetDataset(BaseDetDataset):
             and not (filter_empty and all(i['ignore_flag'] for i in info['instances']))
         ]
         if not kept:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: filter_cfg={dict(self.filter_cfg)} leaves none of '
                 f'{len(self.data_list)} images of {self.ann_file or self.data_root!r}; expected at '
                 'least one: relax it'

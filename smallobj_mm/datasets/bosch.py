@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .base import SmallObjectDetDataset
 from .files import common_suffix_length, list_images
@@ -50,7 +51,7 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
         **kwargs: Any,
     ) -> None:
         if not ann_file:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: ann_file is empty, expected label files as 'train.yaml'"
             )
         width, height = img_size
@@ -75,7 +76,7 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
                 source = f'{ann_file}, record {number}'
                 img_id = osp.splitext(osp.normpath(written))[0]
                 if img_id in seen:
-                    raise ValueError(
+                    raise UserError(
                         f'{source}: path {written!r} is there before, at {seen[img_id]}; expected '
                         'each image once'
                     )
@@ -104,7 +105,7 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
         lengths = [common_suffix_length(parts, path.split('/')) for path in found]
         best = [path for path, length in zip(found, lengths) if length == max(lengths)]
         if len(best) > 1:
-            raise ValueError(
+            raise UserError(
                 f'{source}: image {written!r} may be {best[0]!r} or {best[1]!r}; expected one file '
                 'of that name: remove the other or correct the path'
             )

@@ -9,6 +9,7 @@ from typing import Dict, Tuple
 import numpy as np
 from mmengine.logging import print_log
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 #: Why a box is dropped; the index is the code that :func:`check_boxes` returns, 0 means kept.
@@ -77,7 +78,7 @@ class BoxReport:
             tuple[np.ndarray, np.ndarray]: Clipped boxes (N, 4) and the mask (N,) of usable ones.
 
         Raises:
-            ValueError: If ``strict`` and a box is inverted, of zero area or outside the image.
+            UserError: If ``strict`` and a box is inverted, of zero area or outside the image.
         """
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         clipped, codes, leaves = check_boxes(boxes, width, height)
@@ -88,7 +89,7 @@ class BoxReport:
             values = [round(value, 3) for value in boxes[index].tolist()]
             where = f'{source}, box {index + 1}: {values} in an image of {width:g}x{height:g}'
             if self.strict:
-                raise ValueError(
+                raise UserError(
                     f'{where} is {reason}; expected x1 < x2 and y1 < y2 inside the image: correct '
                     'the file, or load with strict=False to drop such boxes'
                 )

@@ -9,6 +9,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmseg.datasets.transforms import Resize
 
 from smallobj_mm.registry import FUNCTIONS
+from smallobj_mm.utils.errors import UserError
 
 #: Sides in px, as the iSmallNet recipe has them.
 DEFAULT_SIZES = (224, 256, 288, 320, 352)
@@ -50,13 +51,13 @@ def sync_resize_collate(
         Any: The batch as :func:`mmengine.dataset.pseudo_collate` makes it.
 
     Raises:
-        ValueError: If there is no size, or one is below 1.
-        TypeError: If the samples are packed already.
+        UserError: If there is no size, or one is below 1.
+        UserError: If the samples are packed already.
     """
     if not len(sizes) or min(sizes) < 1:
-        raise ValueError(f'sync_resize_collate: sizes is {list(sizes)}, expected positive sides')
+        raise UserError(f'sync_resize_collate: sizes is {list(sizes)}, expected positive sides')
     if not all(isinstance(sample, dict) and 'img' in sample for sample in batch):
-        raise TypeError(
+        raise UserError(
             'sync_resize_collate: a sample has no img; expected the unpacked sample: move the '
             "packing from the data set's pipeline to the transforms of collate_fn"
         )

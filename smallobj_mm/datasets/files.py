@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 #: File name endings that count as images, in lower case.
@@ -48,12 +49,12 @@ def read_text(path: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text, or larger.
+        UserError: If it is not UTF-8 text, or larger.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{path}: no such file')
     if osp.getsize(path) > max_bytes:
-        raise ValueError(
+        raise UserError(
             f'{path}: {osp.getsize(path)} bytes, expected at most {max_bytes} of such a text file; '
             'split it, or check that it is the file you mean'
         )
@@ -61,7 +62,7 @@ def read_text(path: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
         with open(path, encoding='utf-8-sig', newline=None) as file:
             return file.read()
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: expected UTF-8 text, found other bytes ({error})') from error
+        raise UserError(f'{path}: expected UTF-8 text, found other bytes ({error})') from error
 
 
 def read_id_list(path: str) -> List[str]:
@@ -76,12 +77,12 @@ def read_id_list(path: str) -> List[str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the list has no entry or is not text.
+        UserError: If the list has no entry or is not text.
     """
     entries = [line.strip() for line in read_text(path).splitlines()]
     entries = [entry for entry in entries if entry]
     if not entries:
-        raise ValueError(f'{path}: the list is empty; expected one image name a line')
+        raise UserError(f'{path}: the list is empty; expected one image name a line')
     unique = list(dict.fromkeys(entries))
     if len(unique) != len(entries):
         print_log(
@@ -217,7 +218,7 @@ def read_image_size(path: str, max_pixels: int = MAX_PIXELS) -> Tuple[int, int]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read as an image, or is too large.
+        UserError: If it cannot be read as an image, or is too large.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{path}: no such image')
@@ -225,7 +226,7 @@ def read_image_size(path: str, max_pixels: int = MAX_PIXELS) -> Tuple[int, int]:
         with open(path, 'rb') as file:
             return read_header(file, max_pixels).upright_size
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f'{path}: not readable as an image ({osp.getsize(path)} bytes; {error}); '
             'replace the file or take it off the list'
         ) from error

@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .files import (
     DirectoryIndex,
@@ -54,7 +55,7 @@ class ImageTreeDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: If a folder, a list or a listed image or class is missing.
-        ValueError: If there is no image, no class folder where labels are wanted, or an image
+        UserError: If there is no image, no class folder where labels are wanted, or an image
             in another folder has no label.
     """
 
@@ -114,7 +115,7 @@ class ImageTreeDataset(BaseDataset):
         else:
             paths = [path for name in folders for path in list_images(osp.join(root, name))]
         if not paths:
-            raise ValueError(
+            raise UserError(
                 f'{root}: no images found, expected files of the common endings (.jpg, .png, ...) '
                 'in it or below; check data_root and image_folder'
             )
@@ -138,7 +139,7 @@ class ImageTreeDataset(BaseDataset):
             return None
         names = sorted(e.name for e in os.scandir(root) if e.is_dir())
         if not names:
-            raise ValueError(
+            raise UserError(
                 f'{root}: no subfolders found, but with_label=True expects one for each class; '
                 'sort the images into folders or set with_label=False'
             )
@@ -159,7 +160,7 @@ class ImageTreeDataset(BaseDataset):
         wanted = set(folders)
         kept = [path for path in paths if _class_folder(root, path) in wanted]
         if not kept:
-            raise ValueError(
+            raise UserError(
                 f'{self.image_list}: none of its {len(paths)} images is in the {len(folders)} '
                 f'class folders of class_list {self.class_list!r}; correct one of the two lists'
             )
@@ -191,7 +192,7 @@ class ImageTreeDataset(BaseDataset):
         for path in paths:
             name = _class_folder(root, path)
             if name not in labels:
-                raise ValueError(
+                raise UserError(
                     f'{path}: {name!r} is none of the {len(folders)} class folders; expected '
                     'images in those only, correct the list'
                 )

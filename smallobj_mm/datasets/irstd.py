@@ -9,6 +9,7 @@ import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .files import DirectoryIndex, missing_data_error, read_id_list, strip_image_suffix
 from .irstd_layouts import LAYOUTS, MASK_SUFFIX, describe_layouts, find_layout, find_list
@@ -68,7 +69,7 @@ class IRSTDDataset(BaseSegDataset):
 
     Raises:
         FileNotFoundError: If the data set, its list, a listed image or its mask is missing.
-        ValueError: If the list is empty or not unique, no layout is recognised, or an option is
+        UserError: If the list is empty or not unique, no layout is recognised, or an option is
             unknown.
     """
 
@@ -89,7 +90,7 @@ class IRSTDDataset(BaseSegDataset):
         max_refetch: int = 1000,
     ) -> None:
         if layout not in ('auto', *LAYOUTS):
-            raise ValueError(f'layout is {layout!r}, expected one of {("auto", *LAYOUTS)}')
+            raise UserError(f'layout is {layout!r}, expected one of {("auto", *LAYOUTS)}')
         self.split = split
         self.layout = layout
         self.holdout = self._check_holdout(holdout)
@@ -110,12 +111,12 @@ class IRSTDDataset(BaseSegDataset):
             return None
         holdout = dict(holdout)
         if not {'fraction', 'part'} <= set(holdout) <= _HOLDOUT_KEYS:
-            raise ValueError(
+            raise UserError(
                 f'holdout has {sorted(holdout)}, expected fraction, part and, if wanted, seed'
             )
         holdout.setdefault('seed', 0)
         if not 0 < holdout['fraction'] < 1 or holdout['part'] not in ('train', 'val'):
-            raise ValueError(
+            raise UserError(
                 f'holdout has fraction={holdout["fraction"]} and part={holdout["part"]!r}, '
                 "expected a fraction between 0 and 1 and 'train' or 'val'"
             )
@@ -141,7 +142,7 @@ class IRSTDDataset(BaseSegDataset):
         found = find_layout(root)
         if found is None:
             title, _ = _about(root)
-            raise ValueError(
+            raise UserError(
                 f'{title}: {root!r} has none of the known layouts; expected the folders of one '
                 f'of: {describe_layouts()}; rename them or set data_root'
             )
@@ -187,7 +188,7 @@ class IRSTDDataset(BaseSegDataset):
             return names
         count = max(round(len(names) * self.holdout['fraction']), 1)
         if count >= len(names):
-            raise ValueError(
+            raise UserError(
                 f'{list_file}: {len(names)} images, of which holdout takes {count}; expected some '
                 'to remain: lower its fraction'
             )

@@ -6,6 +6,8 @@ from typing import Optional, Tuple
 import cv2
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 from .masks import binarize_mask
 
 #: Mode -> its options blur and per_target.
@@ -51,7 +53,7 @@ def decouple_label(
         tuple[np.ndarray, np.ndarray]: Interior and boundary, (H, W) float32 in [0, 1].
 
     Raises:
-        ValueError: If the mode is unknown or the mask has another shape.
+        UserError: If the mode is unknown or the mask has another shape.
 
     Example:
         >>> import numpy as np
@@ -99,10 +101,10 @@ def resolve_options(
         tuple[bool, bool]: blur and per_target.
 
     Raises:
-        ValueError: If the mode is unknown.
+        UserError: If the mode is unknown.
     """
     if mode not in DECOUPLING_PRESETS:
-        raise ValueError(f'mode is {mode!r}, expected one of {tuple(DECOUPLING_PRESETS)}')
+        raise UserError(f'mode is {mode!r}, expected one of {tuple(DECOUPLING_PRESETS)}')
     presets = DECOUPLING_PRESETS[mode]
     return (
         bool(presets[0] if blur is None else blur),

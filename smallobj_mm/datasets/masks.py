@@ -9,6 +9,7 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 from .transforms.loading import truncation
@@ -36,21 +37,21 @@ def binarize_mask(mask: np.ndarray, ignore_index: Optional[int] = None) -> np.nd
         np.ndarray: (H, W) uint8, 1 on targets, 0 elsewhere.
 
     Raises:
-        ValueError: If the shape is none of these, or a value is not finite.
+        UserError: If the shape is none of these, or a value is not finite.
     """
     mask = np.asarray(mask)
     if mask.ndim == 3 and 1 <= mask.shape[2] <= 4:
         colours = mask.shape[2] - (mask.shape[2] in (2, 4))
         mask = mask[..., :colours].max(axis=2)
     if mask.ndim != 2:
-        raise ValueError(f'mask has the shape {mask.shape}, expected (H, W) or (H, W, 1 to 4)')
+        raise UserError(f'mask has the shape {mask.shape}, expected (H, W) or (H, W, 1 to 4)')
     if mask.dtype == np.bool_:
         return mask.astype(np.uint8)
     if ignore_index is not None and (mask == ignore_index).any():
         mask = np.where(mask == ignore_index, mask.dtype.type(0), mask)
     largest = mask.max(initial=0)
     if not np.isfinite(largest):
-        raise ValueError(f'mask has the value {largest}, expected finite ones')
+        raise UserError(f'mask has the value {largest}, expected finite ones')
     if largest <= 0:
         return np.zeros(mask.shape, dtype=np.uint8)
     # Integers above half of an integer are those above the half rounded down.
@@ -76,7 +77,7 @@ def read_mask(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, not an image, or too large.
+        UserError: If it is truncated, not an image, or too large.
     """
     advice = 'replace the file or take it off the list'
     try:
@@ -84,10 +85,10 @@ def read_mask(
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such mask; {advice}') from None
     except IsADirectoryError:
-        raise ValueError(f'{path}: a folder, expected a mask image; {advice}') from None
+        raise UserError(f'{path}: a folder, expected a mask image; {advice}') from None
     missing = truncation(data)
     if missing:
-        raise ValueError(f'{path}: truncated mask ({len(data)} bytes, {missing}); {advice}')
+        raise UserError(f'{path}: truncated mask ({len(data)} bytes, {missing}); {advice}')
     decoded, detail = None, ''
     try:
         read_header(io.BytesIO(data), max_pixels)
@@ -98,11 +99,11 @@ def read_mask(
     except Exception as error:  # each reader has its own; all mean an unreadable file
         detail = f', {" ".join(str(error).split())[:200]}'
     if decoded is None:
-        raise ValueError(f'{path}: not readable as a mask ({len(data)} bytes{detail}); {advice}')
+        raise UserError(f'{path}: not readable as a mask ({len(data)} bytes{detail}); {advice}')
     try:
         return binarize_mask(decoded)
     except ValueError as error:
-        raise ValueError(f'{path}: {error}; {advice}') from None
+        raise UserError(f'{path}: {error}; {advice}') from None
 
 
 def _decode_palette(data: bytes) -> np.ndarray:

@@ -11,6 +11,8 @@ from typing import Callable, Optional
 # PyTorch depends on filelock, so that it is always there.
 from filelock import FileLock
 
+from smallobj_mm.utils.errors import UserError
+
 
 def read_stamp(folder: str, stamp: str) -> Optional[dict]:
     """What a folder was made from.
@@ -50,7 +52,7 @@ def make_stamped_folder(
         bool: Whether it was made; False if it was there.
 
     Raises:
-        FileExistsError: If ``out_dir`` holds files that this function did not make.
+        UserError: If ``out_dir`` holds files that this function did not make.
     """
     out_dir = osp.realpath(out_dir)
     if read_stamp(out_dir, stamp) == parameters:
@@ -62,7 +64,7 @@ def make_stamped_folder(
         if found == parameters:
             return False
         if found is None and osp.isdir(out_dir) and os.listdir(out_dir):
-            raise FileExistsError(
+            raise UserError(
                 f'{out_dir}: holds files but no {stamp}, so it is not a synthetic data set made '
                 'here; expected an empty or absent folder: choose another data_root'
             )

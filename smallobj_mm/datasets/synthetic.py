@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Dict, Iterable, Optional, Sequence, Union
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .records import ImageRecord
 from .synthetic_files import make_synthetic_dataset
@@ -35,8 +36,8 @@ class SyntheticSmallObjectDataset(SmallObjectVOCDataset):
         **kwargs: See :class:`SmallObjectVOCDataset`.
 
     Raises:
-        ValueError: If ``data_root`` is empty or a parameter is out of its range.
-        FileExistsError: If ``data_root`` holds files that were not made here.
+        UserError: If ``data_root`` is empty or a parameter is out of its range.
+        UserError: If ``data_root`` holds files that were not made here.
     """
 
     METAINFO = dict(
@@ -61,7 +62,7 @@ class SyntheticSmallObjectDataset(SmallObjectVOCDataset):
         **kwargs: Any,
     ) -> None:
         if not data_root:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: data_root is empty, expected the folder to make it in'
             )
         if metainfo is None and style in STYLES and style != 'shapes':

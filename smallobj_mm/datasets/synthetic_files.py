@@ -9,6 +9,8 @@ from xml.sax.saxutils import escape
 import cv2
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 from .stamped_folder import make_stamped_folder
 from .synthetic_scene import OBJECT_SIZES, STYLES, Scene, render_scene
 
@@ -53,8 +55,8 @@ def make_synthetic_dataset(
         bool: Whether it was made; False if it was there.
 
     Raises:
-        ValueError: If a parameter is out of its range.
-        FileExistsError: If ``out_dir`` holds files that this function did not make.
+        UserError: If a parameter is out of its range.
+        UserError: If ``out_dir`` holds files that this function did not make.
 
     Example:
         >>> make_synthetic_dataset('data/synthetic_det', num_images=100)  # doctest: +SKIP
@@ -77,20 +79,20 @@ def _check_parameters(
 ) -> dict:
     """The parameters as they stand in the stamp."""
     if style not in STYLES:
-        raise ValueError(f'style is {style!r}, expected one of {tuple(STYLES)}')
+        raise UserError(f'style is {style!r}, expected one of {tuple(STYLES)}')
     if num_images < 2 or not 0 < val_fraction < 1:
-        raise ValueError(
+        raise UserError(
             f'num_images is {num_images} and val_fraction {val_fraction}, expected at least 2 '
             'images and a fraction between 0 and 1'
         )
     low, high = (float(value) for value in object_size or OBJECT_SIZES[style])
     if not 2 <= low <= high <= image_size / 4:
-        raise ValueError(
+        raise UserError(
             f'object_size is ({low:g}, {high:g}), expected 2 <= shortest <= longest <= a quarter '
             f'of image_size={image_size}'
         )
     if max_objects < 1 or seed < 0:
-        raise ValueError(f'max_objects is {max_objects} and seed {seed}, expected >= 1 and >= 0')
+        raise UserError(f'max_objects is {max_objects} and seed {seed}, expected >= 1 and >= 0')
     return dict(
         generator=_GENERATOR_VERSION,
         num_images=int(num_images),
@@ -128,7 +130,7 @@ def _write_all(folder: str, parameters: dict) -> None:
 def _write_image(path: str, image: np.ndarray) -> None:
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.endswith('.jpg') else []
     if not cv2.imwrite(path, image, options):
-        raise OSError(f'{path}: OpenCV could not write the image')
+        raise UserError(f'{path}: OpenCV could not write the image')
 
 
 def _write_text(path: str, text: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .irstd import IRSTDDataset
 from .synthetic_irstd_files import make_synthetic_irstd
@@ -36,8 +37,8 @@ class SyntheticIRSTDDataset(IRSTDDataset):
         max_refetch (int): How often another image is tried if a transform returns None.
 
     Raises:
-        ValueError: If ``data_root`` is empty or a parameter is out of its range.
-        FileExistsError: If ``data_root`` holds files that were not made here.
+        UserError: If ``data_root`` is empty or a parameter is out of its range.
+        UserError: If ``data_root`` holds files that were not made here.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class SyntheticIRSTDDataset(IRSTDDataset):
         max_refetch: int = 1000,
     ) -> None:
         if not data_root:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: data_root is empty, expected the folder to make it in'
             )
         self.parameters: Dict[str, Any] = dict(

@@ -8,6 +8,8 @@ from typing import Sequence
 import cv2
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 from .irstd_scene import render_ir_scene
 from .stamped_folder import make_stamped_folder
 
@@ -49,26 +51,26 @@ def make_synthetic_irstd(
         bool: Whether it was made; False if it was there.
 
     Raises:
-        ValueError: If a parameter is out of its range.
-        FileExistsError: If ``out_dir`` holds files that this function did not make.
+        UserError: If a parameter is out of its range.
+        UserError: If ``out_dir`` holds files that this function did not make.
 
     Example:
         >>> make_synthetic_irstd('data/synthetic_irstd', num_images=100)  # doctest: +SKIP
         True
     """
     if num_images < 2 or not 0 < test_fraction < 1:
-        raise ValueError(
+        raise UserError(
             f'num_images is {num_images} and test_fraction {test_fraction}, expected at least 2 '
             'images and a fraction between 0 and 1'
         )
     low, high = (float(value) for value in target_size)
     if not 1 <= low <= high <= image_size / 8:
-        raise ValueError(
+        raise UserError(
             f'target_size is ({low:g}, {high:g}), expected 1 <= least <= largest <= an eighth of '
             f'image_size={image_size}'
         )
     if max_targets < 1 or seed < 0:
-        raise ValueError(f'max_targets is {max_targets} and seed {seed}, expected >= 1 and >= 0')
+        raise UserError(f'max_targets is {max_targets} and seed {seed}, expected >= 1 and >= 0')
     parameters = dict(
         generator=_GENERATOR_VERSION,
         num_images=int(num_images),
@@ -96,7 +98,7 @@ def _write_all(folder: str, parameters: dict) -> None:
         for sub, picture in (('images', scene.image), ('masks', scene.mask)):
             path = osp.join(folder, sub, f'{name}.png')
             if not cv2.imwrite(path, picture):
-                raise OSError(f'{path}: OpenCV could not write the image')
+                raise UserError(f'{path}: OpenCV could not write the image')
     num_test = min(max(round(count * parameters['test_fraction']), 1), count - 1)
     for split, part in (('train', names[:-num_test]), ('test', names[-num_test:])):
         path = osp.join(folder, 'img_idx', f'{split}_{_LIST_NAME}.txt')

@@ -7,6 +7,7 @@ from typing import Any, Iterable, Sequence, Set, Tuple, Union
 from mmdet.datasets import VOCDataset
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .base import SmallObjectDetDataset
 from .files import read_id_list, strip_image_suffix
@@ -36,7 +37,7 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         **kwargs: See :class:`SmallObjectDetDataset`.
 
     Raises:
-        ValueError: If ``difficult`` is unknown or no list is given, and for malformed files.
+        UserError: If ``difficult`` is unknown or no list is given, and for malformed files.
     """
 
     METAINFO = dict(classes=VOCDataset.METAINFO['classes'], palette=VOCDataset.METAINFO['palette'])
@@ -56,9 +57,9 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         **kwargs: Any,
     ) -> None:
         if difficult not in ('keep', 'ignore'):
-            raise ValueError(f"difficult is {difficult!r}, expected 'keep' or 'ignore'")
+            raise UserError(f"difficult is {difficult!r}, expected 'keep' or 'ignore'")
         if not ann_file:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: ann_file is empty, expected a list of image names such as '
                 "'ImageSets/Main/train.txt'"
             )
@@ -92,7 +93,7 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
             for entry in read_id_list(list_file):
                 name = strip_image_suffix(entry)
                 if (root, name) in seen:
-                    raise ValueError(
+                    raise UserError(
                         f'{list_file}: image {name!r} is listed before, in another list of '
                         'ann_file; expected each image once'
                     )

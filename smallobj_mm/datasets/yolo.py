@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Iterable, List, Optional, Sequence
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .base import SmallObjectDetDataset
 from .files import list_images, read_id_list, read_image_size
@@ -32,7 +33,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
 
     Raises:
         FileNotFoundError: If the data set, the split or a listed image is missing.
-        ValueError: If files are malformed, or classes given differ from those of the YAML.
+        UserError: If files are malformed, or classes given differ from those of the YAML.
     """
 
     METAINFO = dict(
@@ -66,7 +67,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
     def _merge_classes(metainfo: Optional[Mapping], classes: tuple, yaml_path: str) -> dict:
         given = tuple((metainfo or {}).get('classes') or classes)
         if given != classes:
-            raise ValueError(
+            raise UserError(
                 f'{yaml_path}: names is {classes}, but metainfo has the classes {given}; leave the '
                 'classes out of metainfo or make them equal'
             )
@@ -86,7 +87,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
     def _folder_images(folder: str) -> List[str]:
         images = list_images(folder)
         if not images:
-            raise ValueError(f'{folder}: no image in this folder; expected *.jpg, *.png, …')
+            raise UserError(f'{folder}: no image in this folder; expected *.jpg, *.png, …')
         return images
 
     def _yaml_images(self) -> List[str]:
@@ -94,7 +95,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         if data_yaml is None:
             raise self.missing(path)
         if self.split not in data_yaml.splits:
-            raise ValueError(f'{path}: no split {self.split!r}, found {sorted(data_yaml.splits)}')
+            raise UserError(f'{path}: no split {self.split!r}, found {sorted(data_yaml.splits)}')
         bases = [*data_yaml.roots, self.data_root or '.']
         images: List[str] = []
         for entry in data_yaml.splits[self.split]:

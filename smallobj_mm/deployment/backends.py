@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smallobj_mm.utils.errors import MissingPackageError, UserError
+
 from .metadata import KEY, ExportInfo
 
 #: Name of TorchScript's extra file with the description.
@@ -29,12 +31,12 @@ def require(package: str, what: str) -> ModuleType:
         what: What needs it, for the message.
 
     Raises:
-        ImportError: It is not installed.
+        MissingPackageError: It is not installed.
     """
     try:
         return importlib.import_module(package)
     except ImportError:
-        raise ImportError(
+        raise MissingPackageError(
             f'{what}: needs the package {package.partition(".")[0]}, which is not installed; run '
             'pip install -e ".[deploy]"'
         ) from None
@@ -74,7 +76,7 @@ class Backend:
             outputs that ``info.outputs`` names. On the CPU, or on the device of TorchScript.
 
         Raises:
-            ValueError: The shape or the type is another one.
+            UserError: The shape or the type is another one.
         """
         images = torch.as_tensor(images)
         self._check(images)
@@ -86,16 +88,16 @@ class Backend:
         divisor = 1 if self.info.preprocess else self.info.size_divisor
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1] != 3 or 0 in shape:
-            raise ValueError(f'{self.path}: images have the shape {shape}, expected (N, 3, H, W)')
+            raise UserError(f'{self.path}: images have the shape {shape}, expected (N, 3, H, W)')
         if shape[2] % divisor or shape[3] % divisor:
-            raise ValueError(
+            raise UserError(
                 f'{self.path}: images are {shape[2]} x {shape[3]} px, expected multiples of '
                 f'{divisor}; pad them as the data preprocessor does, or export with '
                 '--with-preprocess'
             )
         if self.info.preprocess != (images.dtype == torch.uint8):
             expected = 'uint8 (BGR)' if self.info.preprocess else 'float, normalized'
-            raise ValueError(f'{self.path}: images are {images.dtype}, expected {expected}')
+            raise UserError(f'{self.path}: images are {images.dtype}, expected {expected}')
 
     def _run(self, images: Tensor) -> Any:
         raise NotImplementedError
@@ -110,9 +112,9 @@ class OnnxRuntimeBackend(Backend):
         threads: On the CPU; None for ONNX Runtime's choice.
 
     Raises:
-        ImportError: onnxruntime is not installed.
-        RuntimeError: It cannot use the device.
-        ValueError: The file is damaged or none of this package's.
+        MissingPackageError: onnxruntime is not installed.
+        UserError: It cannot use the device.
+        UserError: The file is damaged or none of this package's.
     """
 
     name = 'onnxruntime'
@@ -125,7 +127,7 @@ class OnnxRuntimeBackend(Backend):
                 device.type != 'cuda'
                 or 'CUDAExecutionProvider' not in ort.get_available_providers()
             ):
-                raise RuntimeError(
+                raise UserError(
                     f'device {device}: ONNX Runtime has {", ".join(ort.get_available_providers())} '
                     'here; take cpu, or install onnxruntime-gpu'
                 )
@@ -160,9 +162,9 @@ class OpenVinoBackend(Backend):
             two to three digits.
 
     Raises:
-        ImportError: openvino is not installed.
-        RuntimeError: The device is another one.
-        ValueError: The file is damaged or none of this package's.
+        MissingPackageError: openvino is not installed.
+        UserError: The device is another one.
+        UserError: The file is damaged or none of this package's.
     """
 
     name = 'openvino'
@@ -171,7 +173,7 @@ class OpenVinoBackend(Backend):
         self, path: Path, device: torch.device, threads: int | None, precision: str
     ) -> None:
         if device.type != 'cpu':
-            raise RuntimeError(f'device {device}: OpenVINO runs on cpu here; take an .onnx file')
+            raise UserError(f'device {device}: OpenVINO runs on cpu here; take an .onnx file')
         openvino = require('openvino', str(path))
         weights = path.with_suffix('.bin')
         if not weights.is_file():
@@ -214,8 +216,8 @@ class TorchScriptBackend(Backend):
         threads: On the CPU, during each call; None for PyTorch's setting.
 
     Raises:
-        RuntimeError: There is no such device.
-        ValueError: The file is damaged or none of this package's.
+        UserError: There is no such device.
+        UserError: The file is damaged or none of this package's.
     """
 
     name = 'torchscript'
@@ -226,7 +228,7 @@ class TorchScriptBackend(Backend):
             torch.zeros(1, device=device)
         except (AssertionError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise RuntimeError(f'device {device}: not usable here ({reason}); try cpu') from None
+            raise UserError(f'device {device}: not usable here ({reason}); try cpu') from None
         try:
             self._module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
         except (RuntimeError, ValueError) as error:
@@ -276,30 +278,30 @@ def load_backend(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ImportError: The package that runs it is not installed.
-        RuntimeError: There is no such device, or the package does not support it.
-        ValueError: The file is of another kind, damaged, or was not written by this package, or an
+        MissingPackageError: The package that runs it is not installed.
+        UserError: There is no such device, or the package does not support it.
+        UserError: The file is of another kind, damaged, or was not written by this package, or an
             option is unknown.
     """
     path = Path(path).expanduser()
     kind = file_format(path)
     if kind is None:
-        raise ValueError(
+        raise UserError(
             f'{path}: unknown ending, expected .onnx, .xml (OpenVINO) or .torchscript; '
             'tools/deployment/export.py writes them'
         )
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file; check the path')
     if threads is not None and threads < 1:
-        raise ValueError(f'threads is {threads}, expected 1 or more')
+        raise UserError(f'threads is {threads}, expected 1 or more')
     if precision not in PRECISIONS or (precision != 'f32' and kind != 'openvino'):
-        raise ValueError(
+        raise UserError(
             f'precision is {precision!r}, expected f32, or bf16 for an OpenVINO file (.xml)'
         )
     try:
         device = torch.device(device)
     except RuntimeError:
-        raise RuntimeError(f'device {device}: unknown, expected cpu or cuda') from None
+        raise UserError(f'device {device}: unknown, expected cpu or cuda') from None
     if kind == 'onnx':
         return OnnxRuntimeBackend(path, device, threads)
     if kind == 'openvino':

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from smallobj_mm.utils.errors import UserError
+
 from .backends import Backend
 from .network import ExportedNetwork
 
@@ -76,7 +78,7 @@ def check_backend(
         The largest difference of raw maps, probabilities or scores.
 
     Raises:
-        RuntimeError: It differs more than :data:`TOLERANCE`.
+        UserError: It differs more than :data:`TOLERANCE`.
     """
     worst = 0.0
     for index, shape in enumerate(shapes):
@@ -85,7 +87,7 @@ def check_backend(
         expected, found = network(inputs), backend(inputs)
         where = f'{backend.path.name}, images {tuple(inputs.shape)}'
         if [tuple(o.shape) for o in found] != [tuple(o.shape) for o in expected]:
-            raise RuntimeError(
+            raise UserError(
                 f'{where}: outputs of the shapes {[tuple(o.shape) for o in found]}, expected '
                 f'{[tuple(o.shape) for o in expected]} as of PyTorch; the file was not written'
             )
@@ -106,7 +108,7 @@ def _compare_maps(outputs: dict[str, tuple[Tensor, Tensor]], where: str) -> floa
         difference = (found - expected).abs()
         allowed = torch.clamp(_RELATIVE * expected.abs(), min=TOLERANCE)
         if not bool((difference <= allowed).all()):
-            raise RuntimeError(
+            raise UserError(
                 f'{where}: {name} differs from PyTorch by {float(difference.max()):.2e}, expected '
                 f'at most {TOLERANCE:.0e}; the file was not written'
             )
@@ -133,7 +135,7 @@ def _compare_detections(outputs: dict[str, tuple[Tensor, Tensor]], where: str) -
         closest = closest[closest.isfinite()]
         worst = max(worst, float(closest.max()) if len(closest) else 0.0)
     if turned > max(_TURNED * number, 2):
-        raise RuntimeError(
+        raise UserError(
             f'{where}: {turned} of {number} detections are not those of PyTorch, expected '
             f'{_TURNED:.0%} at most; the file was not written'
         )

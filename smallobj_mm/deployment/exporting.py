@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from smallobj_mm.inference.loading import build_network, class_names, find_weights, read_config
+from smallobj_mm.models.building import build_network, class_names, find_weights, read_model_config
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.version import __version__
 
 from .backends import file_format, load_backend
@@ -35,7 +36,7 @@ class ExportOptions:
         shape: Height and width in px that the network is traced with; others work as well.
 
     Raises:
-        ValueError: A format is unknown, or the shape is not two positive numbers.
+        UserError: A format is unknown, or the shape is not two positive numbers.
     """
 
     formats: Sequence[str] = ('onnx',)
@@ -46,11 +47,11 @@ class ExportOptions:
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
         if unknown or not self.formats:
-            raise ValueError(
+            raise UserError(
                 f'format: found {", ".join(unknown) or "none"}, expected of {", ".join(FORMATS)}'
             )
         if len(self.shape) != 2 or min(self.shape) < 1:
-            raise ValueError(f'shape is {self.shape}, expected height and width in px')
+            raise UserError(f'shape is {self.shape}, expected height and width in px')
 
 
 @dataclass
@@ -93,11 +94,11 @@ def export_model(
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
-        ImportError: A package that a format needs is not installed.
-        RuntimeError: A file does not give what PyTorch gives; it was not written.
-        ValueError: A setting is unknown, or a part of the model cannot be put into a file.
+        MissingPackageError: A package that a format needs is not installed.
+        UserError: A file does not give what PyTorch gives; it was not written.
+        UserError: A setting is unknown, or a part of the model cannot be put into a file.
     """
-    cfg, name, _ = read_config(config)
+    cfg, name, _ = read_model_config(config)
     base = _base(out, name, options.formats)
     head = head_signature(cfg.model)
     model, meta = build_network(cfg, find_weights(weights, name), 'cpu')
@@ -143,7 +144,7 @@ def _base(out: str | Path | None, name: str, formats: Sequence[str]) -> Path:
     if kind is None:
         return path
     if set(formats) != {kind}:
-        raise ValueError(
+        raise UserError(
             f'--out {path}: its ending is that of {kind}, expected {", ".join(formats)}; leave the '
             'ending away'
         )

@@ -38,7 +38,7 @@ def write_onnx(network: ExportedNetwork, example: Tensor, info: ExportInfo, path
         path: The file.
 
     Raises:
-        ImportError: onnx is not installed.
+        MissingPackageError: onnx is not installed.
     """
     onnx = require('onnx', path.name)
     sizes: dict[str, Any] = {'dynamic_axes': {INPUT: {0: 'batch', 2: 'height', 3: 'width'}}}
@@ -71,7 +71,7 @@ def write_openvino(network: ExportedNetwork, example: Tensor, info: ExportInfo, 
     OpenVINO converts the graph of :func:`write_onnx`, so that both say the same.
 
     Raises:
-        ImportError: openvino or onnx is not installed.
+        MissingPackageError: openvino or onnx is not installed.
     """
     openvino = require('openvino', path.name)
     graph = path.with_suffix('.onnx')

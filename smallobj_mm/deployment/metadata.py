@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from smallobj_mm.utils.errors import UserError
+
 #: Under which name the file holds the description.
 KEY = 'smallobj_mm'
 #: Goes up when a reader of an older version would misunderstand the description.
@@ -72,11 +74,11 @@ class ExportInfo:
             source: Path of the file, for messages.
 
         Raises:
-            ValueError: The file is not one of this package, or of a later version.
+            UserError: The file is not one of this package, or of a later version.
         """
         advice = 'expected a file written by tools/deployment/export.py; export the model again'
         if text is None:
-            raise ValueError(f'{source}: no description {KEY!r} in it, {advice}')
+            raise UserError(f'{source}: no description {KEY!r} in it, {advice}')
         try:
             values = json.loads(text)
             version = values['format_version']
@@ -85,8 +87,8 @@ class ExportInfo:
                     values[name] = None if values[name] is None else tuple(values[name])
                 return cls(**values)
         except (ValueError, TypeError, KeyError):
-            raise ValueError(f'{source}: its description {KEY!r} is damaged, {advice}') from None
-        raise ValueError(
+            raise UserError(f'{source}: its description {KEY!r} is damaged, {advice}') from None
+        raise UserError(
             f'{source}: its description has version {version}, this smallobj_mm reads '
             f'{FORMAT_VERSION}; export the model again'
         )

@@ -28,7 +28,7 @@ class ExportedNetwork(nn.Module):
             :class:`~smallobj_mm.deployment.metadata.ExportInfo`; known after :meth:`describe`.
 
     Raises:
-        ValueError: The model's parts are of a kind that cannot be put into a file.
+        UserError: The model's parts are of a kind that cannot be put into a file.
 
     Shape:
         ``(N, 3, h, w)`` -> a tuple of tensors.

@@ -10,6 +10,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smallobj_mm.utils.errors import UserError
+
 from .suppression import suppress
 
 #: Settings of the suppression that the files can hold.
@@ -26,7 +28,7 @@ class DetectionPostprocess(nn.Module):
         head: The model's ``bbox_head``.
 
     Raises:
-        ValueError: The head is another one, or its suppression is not the plain one.
+        UserError: The head is another one, or its suppression is not the plain one.
 
     Shape:
         Maps ``(N, A * (5 + classes), H, W)`` -> boxes ``(N, K, 4)`` in px of the image, scores
@@ -40,14 +42,14 @@ class DetectionPostprocess(nn.Module):
     def __init__(self, head: BaseModule) -> None:
         super().__init__()
         if type(head).__name__ != 'DecoupledCrossHead':
-            raise ValueError(
+            raise UserError(
                 f'post-processing: the head is a {type(head).__name__}, expected '
                 'DecoupledCrossHead; export the network alone (without --with-postprocess)'
             )
         test = head.test_cfg
         nms = dict(test['nms'])
         if nms.get('type', 'nms') != 'nms' or not set(nms) <= _NMS_KEYS:
-            raise ValueError(
+            raise UserError(
                 f'post-processing: test_cfg.nms is {nms}, expected type nms with iou_threshold; '
                 'export the network alone (without --with-postprocess)'
             )
@@ -143,7 +145,7 @@ class SegmentationPostprocess(nn.Module):
         head: The model's ``decode_head``, with ``out_channels=1``.
 
     Raises:
-        ValueError: It has more channels.
+        UserError: It has more channels.
 
     Shape:
         Logits ``(N, 1, H, W)``, the last if there are several -> probability ``(N, 1, h, w)``
@@ -158,7 +160,7 @@ class SegmentationPostprocess(nn.Module):
         super().__init__()
         channels = getattr(head, 'out_channels', None)
         if channels != 1:
-            raise ValueError(
+            raise UserError(
                 f'post-processing: decode_head has out_channels={channels}, expected 1 (sigmoid); '
                 'export the network alone (without --with-postprocess)'
             )

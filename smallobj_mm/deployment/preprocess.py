@@ -10,6 +10,9 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smallobj_mm.compat.mmengine_internals import swaps_channels
+from smallobj_mm.utils.errors import UserError
+
 
 class InputFormat(NamedTuple):
     """What a data preprocessor does with images.
@@ -39,12 +42,12 @@ def input_format(preprocessor: BaseDataPreprocessor) -> InputFormat:
             mmseg's ``SegDataPreProcessor``.
 
     Raises:
-        ValueError: It is of another kind, or resizes.
+        UserError: It is of another kind, or resizes.
     """
     kind = type(preprocessor).__name__
     normalizes = getattr(preprocessor, '_enable_normalize', None)
     if normalizes is None:
-        raise ValueError(
+        raise UserError(
             f'data_preprocessor: found {kind}, expected one that normalizes and pads images, such '
             'as DetDataPreprocessor, IRSTDDataPreProcessor or SegDataPreProcessor'
         )
@@ -56,13 +59,13 @@ def input_format(preprocessor: BaseDataPreprocessor) -> InputFormat:
     if hasattr(preprocessor, 'test_cfg'):  # mmseg's own pads otherwise in testing
         options = preprocessor.test_cfg or {}
         if options.get('size'):
-            raise ValueError(
+            raise UserError(
                 f'data_preprocessor: test_cfg.size={options["size"]} pads to one size, expected '
                 'size_divisor: an exported network takes images of any size'
             )
         divisor = options.get('size_divisor') or 1
-    swaps, value = preprocessor._channel_conversion, float(preprocessor.pad_value)
-    return InputFormat(mean, std, bool(swaps), int(divisor), mode, value)
+    swaps, value = swaps_channels(preprocessor), float(preprocessor.pad_value)
+    return InputFormat(mean, std, swaps, int(divisor), mode, value)
 
 
 class ImagePreprocess(nn.Module):

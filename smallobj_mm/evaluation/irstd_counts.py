@@ -9,6 +9,8 @@ from typing import NamedTuple, Sequence
 import cv2
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 #: Centroids strictly nearer than this many pixels belong together.
 MATCH_DISTANCE = 3.0
 #: Value of pixels of the truth that count nowhere.
@@ -201,7 +203,7 @@ def count_image(
         The counts.
 
     Raises:
-        ValueError: The shapes differ, or a value of the truth or a probability is none.
+        UserError: The shapes differ, or a value of the truth or a probability is none.
     """
     probability, is_target, valid = _checked(probability, truth)
     targets = find_components(is_target)
@@ -251,14 +253,14 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Probabilities (H, W) float32 with 0 where ignored, targets {0, 1} uint8, what counts."""
     if probability.shape != truth.shape or probability.ndim != 2:
-        raise ValueError(
+        raise UserError(
             f'the prediction is {_size(probability)}, the truth {_size(truth)}: expected the same '
             'size, that of the original image'
         )
     truth = np.ascontiguousarray(truth, dtype=np.uint8)
     probability = np.ascontiguousarray(probability, dtype=np.float32)
     if not (probability.min(initial=1) >= 0 and probability.max(initial=0) <= 1):
-        raise ValueError(
+        raise UserError(
             f'the prediction goes from {probability.min():g} to {probability.max():g}: expected '
             'probabilities in [0, 1]'
         )
@@ -267,7 +269,7 @@ def _checked(
     valid = truth != IGNORED
     is_target = np.where(valid, truth, 0).astype(np.uint8)
     if is_target.max(initial=0) > 1:
-        raise ValueError(
+        raise UserError(
             f'the truth has the value {is_target.max()}: expected 0 (background), 1 (target) and '
             f'{IGNORED} (ignored)'
         )

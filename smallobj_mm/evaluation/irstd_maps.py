@@ -14,6 +14,7 @@ import numpy as np
 from smallobj_mm.datasets.files import IMAGE_SUFFIXES, list_images, read_id_list, strip_image_suffix
 from smallobj_mm.datasets.masks import read_mask
 from smallobj_mm.datasets.transforms.loading import truncation
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 from smallobj_mm.utils.probability_maps import decode_probabilities
 
@@ -50,7 +51,7 @@ def read_image(path: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is truncated or no image.
+        UserError: It is truncated or no image.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such file')
@@ -65,7 +66,7 @@ def read_image(path: str) -> np.ndarray:
         detail = ' '.join(str(error).split())[:200]
     if image is None:
         detail = f', {detail}' if detail else ''
-        raise ValueError(
+        raise UserError(
             f'{path}: not readable as an image ({len(data)} bytes{detail}); replace the file'
         )
     if image.ndim == 2:
@@ -88,7 +89,7 @@ def read_probability_map(path: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds no map, more than one channel, or floats outside [0, 1].
+        UserError: It holds no map, more than one channel, or floats outside [0, 1].
     """
     if path.lower().endswith(_ARRAY):
         values = _read_array(path)
@@ -99,19 +100,19 @@ def read_probability_map(path: str) -> np.ndarray:
     else:
         values = read_image(path)
     if values.ndim != 2:
-        raise ValueError(
+        raise UserError(
             f'{path}: shape {" x ".join(map(str, values.shape))}, expected one channel: a grey map '
             'of the probability of the foreground'
         )
     if values.dtype in (np.uint8, np.uint16):
         return decode_probabilities(values)
     if values.dtype.kind not in 'fb':
-        raise ValueError(
+        raise UserError(
             f'{path}: type {values.dtype}, expected uint8, uint16, bool or floats in [0, 1]'
         )
     values = values.astype(np.float32)
     if not (values.min(initial=0) >= 0 and values.max(initial=0) <= 1):
-        raise ValueError(
+        raise UserError(
             f'{path}: values from {values.min():g} to {values.max():g}, expected probabilities in '
             '[0, 1]; apply the sigmoid to logits'
         )
@@ -127,11 +128,11 @@ def _read_array(path: str) -> np.ndarray:
         values = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as error:  # a damaged header may raise anything down to TokenError
         detail = ' '.join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f'{path}: not readable as an array ({detail}); replace the file') from None
+        raise UserError(f'{path}: not readable as an array ({detail}); replace the file') from None
     if not isinstance(values, np.ndarray):
-        raise ValueError(f'{path}: an archive of arrays, expected one array (.npy)')
+        raise UserError(f'{path}: an archive of arrays, expected one array (.npy)')
     if values.size > MAX_PIXELS:
-        raise ValueError(f'{path}: {values.size} values, expected at most {MAX_PIXELS}')
+        raise UserError(f'{path}: {values.size} values, expected at most {MAX_PIXELS}')
     return values
 
 
@@ -153,7 +154,7 @@ def pair_maps(
 
     Raises:
         FileNotFoundError: A folder or the list is missing.
-        ValueError: A folder has no such file.
+        UserError: A folder has no such file.
     """
     problems: list[str] = []
     predictions = _by_name(pred_dir, 'probability map', (*IMAGE_SUFFIXES, _ARRAY), problems)
@@ -198,7 +199,7 @@ def _by_name(
         if first != path:
             problems.append(f'{path}: has the name of {first}; expected one {kind} per image')
     if not found:
-        raise ValueError(f'{folder}: no {kind} in it, expected files {", ".join(suffixes)}')
+        raise UserError(f'{folder}: no {kind} in it, expected files {", ".join(suffixes)}')
     return found
 
 

@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from smallobj_mm.registry import METRICS
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_write_json
 from smallobj_mm.utils.probability_maps import foreground_probability
 
@@ -65,7 +66,7 @@ class IRSTDMetric(BaseMetric):
         prefix: Prefix of the names of the metrics, ``irstd`` if None.
 
     Raises:
-        ValueError: If an argument is none of the above; when used: if a sample lacks prediction or
+        UserError: If an argument is none of the above; when used: if a sample lacks prediction or
             truth, their sizes differ, or the prediction is no probability.
     """
 
@@ -87,7 +88,7 @@ class IRSTDMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         check_options('IRSTDMetric', thresholds, matching, empty)
         if match_distance <= 0:
-            raise ValueError(f'IRSTDMetric: match_distance is {match_distance}, expected above 0')
+            raise UserError(f'IRSTDMetric: match_distance is {match_distance}, expected above 0')
         self.thresholds = tuple(float(one) for one in thresholds)
         self.matching = matching
         self.empty = empty
@@ -108,7 +109,7 @@ class IRSTDMetric(BaseMetric):
         for sample in data_samples:
             name = sample.get('img_path') or 'an image without img_path'
             if 'gt_sem_seg' not in sample:
-                raise ValueError(
+                raise UserError(
                     f'IRSTDMetric: {name} has no gt_sem_seg: put LoadBinaryMask into the test '
                     'pipeline'
                 )
@@ -125,7 +126,7 @@ class IRSTDMetric(BaseMetric):
                     self.curves,
                 )
             except ValueError as error:
-                raise ValueError(
+                raise UserError(
                     f'IRSTDMetric: {name}: {error}; in the test pipeline LoadBinaryMask comes '
                     'after Resize'
                 ) from None
@@ -151,7 +152,7 @@ class IRSTDMetric(BaseMetric):
                 'image that had been there before (same img_path) and are left out'
             )
         if not kept:
-            raise ValueError('IRSTDMetric: no image was evaluated: check the evaluated data set')
+            raise UserError('IRSTDMetric: no image was evaluated: check the evaluated data set')
         images = [one['counts'] for one in kept]
         result = evaluate_images(
             images, self.thresholds, self.matching, self.empty, self.match_distance, self.curves,

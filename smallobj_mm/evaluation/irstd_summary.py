@@ -8,6 +8,8 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 from .irstd_counts import LEVELS, MATCH_DISTANCE, MATCHINGS, SWEEP, ImageCounts
 
 EMPTIES = ('one', 'zero', 'skip')
@@ -20,16 +22,16 @@ def check_options(who: str, thresholds: Sequence[float], matching: str, empty: s
     """Refuse what cannot be evaluated.
 
     Raises:
-        ValueError: A threshold, ``matching`` or ``empty`` is none of those that there are.
+        UserError: A threshold, ``matching`` or ``empty`` is none of those that there are.
     """
     wrong = [one for one in thresholds if not 0 <= one < 1]
     if wrong or not len(thresholds) or len(set(thresholds)) < len(thresholds):
-        raise ValueError(
+        raise UserError(
             f'{who}: thresholds are {list(thresholds)}, expected different numbers in [0, 1)'
         )
     for name, value, known in (('matching', matching, MATCHINGS), ('empty', empty, EMPTIES)):
         if value not in known:
-            raise ValueError(f'{who}: {name} is {value!r}, expected one of {", ".join(known)}')
+            raise UserError(f'{who}: {name} is {value!r}, expected one of {", ".join(known)}')
 
 
 def evaluate_images(
@@ -200,11 +202,11 @@ def sum_counts(parts: Sequence[np.ndarray | None]) -> np.ndarray:
         Their sum, int64.
 
     Raises:
-        ValueError: If one is None.
+        UserError: If one is None.
     """
     counted = [part for part in parts if part is not None]
     if len(counted) < len(parts):
-        raise ValueError(
+        raise UserError(
             f'{len(parts) - len(counted)} of {len(parts)} images are counted without curves=True'
         )
     return np.asarray(np.sum(counted, axis=0, dtype=np.int64))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Union
 
+from smallobj_mm.utils.errors import UserError
+
 #: What stands between the name of a group and the number of a seed: random_seed0, random-s1.
 _SEED = re.compile(r'[-_](?:seed|s)[-_]?\d+$')
 
@@ -49,7 +51,7 @@ def read_last_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
 
     Raises:
         FileNotFoundError: There is no log in the folder.
-        ValueError: A log is damaged, or no evaluation is in any.
+        UserError: A log is damaged, or no evaluation is in any.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not files:
@@ -62,13 +64,13 @@ def read_last_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
             try:
                 record = json.loads(line)
             except ValueError:
-                raise ValueError(f'{file}, line {number}: not readable as JSON') from None
+                raise UserError(f'{file}, line {number}: not readable as JSON') from None
             # Records of training have a loss; metrics have a prefix.
             if any('/' in name for name in record) and 'loss' not in record:
                 if record.get('step', 0) >= best.get('step', 0):
                     best = record
     if not best:
-        raise ValueError(f'{work_dir}: its logs hold no evaluation; let the run end first')
+        raise UserError(f'{work_dir}: its logs hold no evaluation; let the run end first')
     return best
 
 
@@ -86,7 +88,7 @@ def summarize_runs(
         Group to metric to values, groups in the order of their first folder.
 
     Raises:
-        ValueError: A run lacks a metric, or runs of a group were evaluated at different steps.
+        UserError: A run lacks a metric, or runs of a group were evaluated at different steps.
     """
     groups: Dict[str, Dict[str, Spread]] = {}
     steps: Dict[str, float] = {}
@@ -96,9 +98,9 @@ def summarize_runs(
         missing = [name for name in metrics if name not in record]
         if missing:
             known = sorted(name for name in record if '/' in name)
-            raise ValueError(f'{work_dir}: no metric {missing[0]!r}, expected one of {known}')
+            raise UserError(f'{work_dir}: no metric {missing[0]!r}, expected one of {known}')
         if steps.setdefault(group, record['step']) != record['step']:
-            raise ValueError(
+            raise UserError(
                 f'{work_dir}: evaluated at step {record["step"]}, other runs of {group!r} at '
                 f'{steps[group]}; compare runs of equal length'
             )

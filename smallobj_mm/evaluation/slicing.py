@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 #: Grey level where an image is smaller than its cell.
 FILL = 114
 
@@ -39,11 +41,11 @@ def parse_mosaic(text: str) -> tuple[int, int]:
     """Columns and rows of ``'4x4'``.
 
     Raises:
-        ValueError: It is something else.
+        UserError: It is something else.
     """
     found = re.fullmatch(r'([1-9]\d*)[xX]([1-9]\d*)', text.strip())
     if not found:
-        raise ValueError(f'mosaic {text!r}: expected COLUMNSxROWS such as 4x4')
+        raise UserError(f'mosaic {text!r}: expected COLUMNSxROWS such as 4x4')
     return int(found[1]), int(found[2])
 
 
@@ -59,11 +61,11 @@ def make_mosaic(infos: Sequence[dict], columns: int, read: Callable[[str], np.nd
         read: Gives the image (H, W, C) of a path.
 
     Raises:
-        ValueError: The images have different numbers of channels.
+        UserError: The images have different numbers of channels.
     """
     images = [np.atleast_3d(read(info['img_path'])) for info in infos]
     if len({image.shape[2] for image in images}) > 1:
-        raise ValueError(
+        raise UserError(
             f'{infos[0]["img_path"]} and others: different numbers of channels, expected one; '
             "load with color_type='color'"
         )

@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from terminaltables import AsciiTable
 
 from smallobj_mm.registry import METRICS
+from smallobj_mm.utils.errors import UserError
 
 from .coco_ap import AREA_RANGES, coco_ap
 from .voc_ap import voc_ap
@@ -55,7 +56,7 @@ class SmallObjectMetric(BaseMetric):
         prefix: Prefix of the names of the metrics, ``smallobj`` if None.
 
     Raises:
-        ValueError: If an argument is none of the above; when used: if samples lack ground truth or
+        UserError: If an argument is none of the above; when used: if samples lack ground truth or
             predictions, labels lie outside the classes, boxes or scores are not finite, or the
             whole data set has no object.
     """
@@ -72,9 +73,9 @@ class SmallObjectMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if max_dets < 1:
-            raise ValueError(f'SmallObjectMetric: max_dets is {max_dets}, expected 1 or more')
+            raise UserError(f'SmallObjectMetric: max_dets is {max_dets}, expected 1 or more')
         if ignore_regions not in ('all', 'class'):
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMetric: ignore_regions is {ignore_regions!r}, expected '
                 "'all' or 'class'"
             )
@@ -95,7 +96,7 @@ class SmallObjectMetric(BaseMetric):
         for sample in data_samples:
             name = sample.get('img_path') or f'image {sample.get("img_id", "?")}'
             if 'ori_shape' not in sample:
-                raise ValueError(
+                raise UserError(
                     f"SmallObjectMetric: {name} has no 'ori_shape': add it to meta_keys of "
                     'PackDetInputs in the test pipeline'
                 )
@@ -134,14 +135,14 @@ class SmallObjectMetric(BaseMetric):
         logger = MMLogger.get_current_instance()
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise ValueError(
+            raise UserError(
                 "SmallObjectMetric: the data set's metainfo has no 'classes': give the classes in "
                 'metainfo of the data set'
             )
         images = _without_repeats(results, logger)
         num_objects = sum(len(image['gt_labels']) for image in images)
         if num_objects == 0:
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMetric: no ground-truth object in {len(images)} images: check the '
                 'annotation files and the classes of the evaluated data set'
             )
@@ -220,7 +221,7 @@ def _instances(
             if field == 'pred_instances'
             else 'put LoadAnnotations(with_bbox=True) after Resize into the test pipeline'
         )
-        raise ValueError(
+        raise UserError(
             f'SmallObjectMetric: {name} has no {", ".join(missing)} in {field}: {advice}'
         )
     types = dict(bboxes=np.float64, labels=np.int64, scores=np.float64)
@@ -233,12 +234,12 @@ def _instances(
         arrays[key] = array.reshape(-1, 4) if key == 'bboxes' else array.reshape(-1)
     if len({len(array) for array in arrays.values()}) != 1:
         lengths = ', '.join(f'{len(array)} {key}' for key, array in arrays.items())
-        raise ValueError(
+        raise UserError(
             f'SmallObjectMetric: {name} has {lengths} in {field}: expected equally many'
         )
     for key in ('bboxes', 'scores'):
         if key in arrays and not np.isfinite(arrays[key]).all():
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMetric: {name} has {key} in {field} that are not finite: check the '
                 'weights or the annotations'
             )
@@ -272,7 +273,7 @@ def _check_labels(image: dict, num_classes: int) -> None:
         labels = image[key]
         wrong = labels[(labels < 0) | (labels >= num_classes)]
         if len(wrong):
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMetric: {image["name"]} has {what} of class {wrong[0]}, expected 0 to '
                 f"{num_classes - 1}: make the data set's classes and the head's num_classes agree"
             )
@@ -295,7 +296,7 @@ def _check_coordinates(images: list[dict], logger: MMLogger) -> None:
     outside = (ends > original + BORDER_TOLERANCE).any(axis=1)
     fits = (ends <= resized + BORDER_TOLERANCE).all(axis=1)
     if (enlarged & fits).sum() and (enlarged & outside & fits).sum() > 0.05 * enlarged.sum():
-        raise ValueError(
+        raise UserError(
             f'SmallObjectMetric: {int((enlarged & outside).sum())} of {int(enlarged.sum())} '
             'ground-truth boxes lie outside the original image: they are in pixels of the resized '
             'one; put LoadAnnotations after Resize in the test pipeline'

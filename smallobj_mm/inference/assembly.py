@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.probability_maps import foreground_probability
 
 from .box_merging import Boxes, merge_boxes
@@ -31,11 +32,11 @@ class DetectionAssembler:
         """Take the result of a tile.
 
         Raises:
-            ValueError: It holds masks, which cannot be merged.
+            UserError: It holds masks, which cannot be merged.
         """
         found = sample.pred_instances
         if 'masks' in found and len(self.grid) > 1:
-            raise ValueError(
+            raise UserError(
                 'tile: the model predicts masks of instances, which are not merged across tiles; '
                 'use tile=None'
             )
@@ -76,7 +77,7 @@ class SegmentationAssembler:
         """Take the result of a tile.
 
         Raises:
-            ValueError: The model has more than one class besides the background.
+            UserError: The model has more than one class besides the background.
         """
         part = foreground_probability(sample, 'segmentation')
         if len(self.grid) == 1:

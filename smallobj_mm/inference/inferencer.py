@@ -13,12 +13,19 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 
-from smallobj_mm.utils.half import use_half
-from smallobj_mm.utils.tta import tta_settings
+from smallobj_mm.deployment.exported_model import build_exported, is_exported
+from smallobj_mm.models.building import (
+    TASKS,
+    build_network,
+    class_names,
+    find_weights,
+    read_model_config,
+)
+from smallobj_mm.models.tta.settings import tta_settings
+from smallobj_mm.models.utils.half import use_half
+from smallobj_mm.utils.errors import UserError
 
 from .assembly import DetectionAssembler, SegmentationAssembler
-from .exported import build_exported, is_exported
-from .loading import TASKS, build_network, class_names, find_weights, read_config
 from .predicting import Predictor, input_shapes
 from .preparing import ImagePreparer, find_pipeline
 from .sources import Inputs, Source, list_sources
@@ -62,13 +69,13 @@ def check_options(
     """Refuse options out of their range; see :class:`SmallObjectInferencer`.
 
     Raises:
-        ValueError: One is.
+        UserError: One is.
     """
     check_tiling(tile, overlap)
     if batch_size != int(batch_size) or batch_size < 1:
-        raise ValueError(f'batch_size is {batch_size}, expected 1 or more')
+        raise UserError(f'batch_size is {batch_size}, expected 1 or more')
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f'threshold is {threshold}, expected a number in [0, 1]')
+        raise UserError(f'threshold is {threshold}, expected a number in [0, 1]')
 
 
 class SmallObjectInferencer:
@@ -83,9 +90,9 @@ class SmallObjectInferencer:
             with the package for the config.
         device: Where the network runs.
         tta: Test-time augmentation: ``tta_model`` and ``tta_pipeline`` of the config; where it
-            has none, images are also seen flipped, see :func:`~smallobj_mm.utils.tta.tta_settings`.
+            has none, images are also seen flipped, see :func:`tta_settings`.
         half: Half precision: float16 on CUDA, bfloat16 on the CPU, see
-            :func:`~smallobj_mm.utils.half.use_half`.
+            :func:`~smallobj_mm.models.utils.half.use_half`.
 
     Attributes:
         task: 'detection' or 'segmentation'.
@@ -96,7 +103,7 @@ class SmallObjectInferencer:
 
     Raises:
         FileNotFoundError: There is no such config or no weights.
-        ValueError: The config is none of detection or segmentation, or the weights are not its.
+        UserError: The config is none of detection or segmentation, or the weights are not its.
 
     Example:
         >>> inferencer = SmallObjectInferencer('ismallnet_s_nuaa')  # doctest: +SKIP
@@ -112,7 +119,7 @@ class SmallObjectInferencer:
         tta: bool = False,
         half: bool = False,
     ) -> None:
-        cfg, self.name, self.config_path = read_config(config)
+        cfg, self.name, self.config_path = read_model_config(config)
         self.weights_path = find_weights(weights, self.name)
         self.cfg = cfg
         self.task = TASKS[cfg.default_scope]
@@ -122,7 +129,7 @@ class SmallObjectInferencer:
         self.preparer = ImagePreparer(cfg, self.name, steps)
         exported = is_exported(self.weights_path)
         if half and exported:
-            raise ValueError(
+            raise UserError(
                 f'{self.weights_path}: half precision is for checkpoints, expected half=False with '
                 'an exported file'
             )
@@ -170,7 +177,7 @@ class SmallObjectInferencer:
 
         Raises:
             FileNotFoundError: An image is not there.
-            ValueError: An image cannot be read, or an option is out of its range.
+            UserError: An image cannot be read, or an option is out of its range.
         """
         samples = []
         for result in self.stream(list_sources(images), batch_size, tile, overlap, threshold):
@@ -205,7 +212,7 @@ class SmallObjectInferencer:
             What came of each image, in their order.
 
         Raises:
-            ValueError: An option is out of its range.
+            UserError: An option is out of its range.
         """
         check_options(batch_size, tile, overlap, threshold)
         waiting: list[_Running] = []

@@ -9,8 +9,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
 from smallobj_mm.datasets.transforms.loading import LoadImageStrict
-
-from .loading import dataset_config
+from smallobj_mm.models.building import dataset_config
+from smallobj_mm.utils.errors import UserError
 
 _LOADERS = ('LoadImageFromFile', 'LoadImageStrict', 'LoadImageFromNDArray')
 #: Steps that read or use the truth.
@@ -36,7 +36,7 @@ class ImagePreparer:
         steps: Another pipeline than the config's.
 
     Raises:
-        ValueError: The config has no test pipeline, or one that starts otherwise than with
+        UserError: The config has no test pipeline, or one that starts otherwise than with
             loading an image.
     """
 
@@ -44,7 +44,7 @@ class ImagePreparer:
         steps = steps or find_pipeline(cfg, name)
         kinds = [_kind(step) for step in steps]
         if kinds[0] not in _LOADERS:
-            raise ValueError(
+            raise UserError(
                 f'{name}: the test pipeline starts with {kinds[0]}, expected one of '
                 f'{", ".join(_LOADERS)}'
             )
@@ -62,7 +62,7 @@ class ImagePreparer:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It cannot be read as an image.
+            UserError: It cannot be read as an image.
         """
         return self._load(dict(img_path=path))['img']
 
@@ -74,12 +74,12 @@ class ImagePreparer:
             name: What it is called, for messages.
 
         Raises:
-            ValueError: Another shape or type, or no pixels.
+            UserError: Another shape or type, or no pixels.
         """
         usable = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
         if not usable or array.dtype != np.uint8 or array.size == 0:
             shape = ' x '.join(map(str, array.shape))
-            raise ValueError(
+            raise UserError(
                 f'{name}: array {shape} {array.dtype}, expected uint8, H x W or H x W x 3 (BGR); '
                 'scale other types to 0..255'
             )
@@ -111,11 +111,11 @@ def find_pipeline(cfg: Config, name: str) -> list[dict]:
     """The test pipeline of a config.
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     steps = dataset_config(cfg).get('pipeline') or cfg.get('test_pipeline')
     if not steps:
-        raise ValueError(
+        raise UserError(
             f'{name}: no test pipeline, expected test_dataloader.dataset.pipeline in the config'
         )
     return steps

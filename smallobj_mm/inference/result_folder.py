@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import PathLike, atomic_write_json
 from smallobj_mm.utils.probability_maps import foreground_probability
 
@@ -43,7 +44,7 @@ class ResultFolder:
         pictures: Whether to draw pictures.
 
     Raises:
-        ValueError: The folder holds results of other weights, another config or other options.
+        UserError: The folder holds results of other weights, another config or other options.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class ResultFolder:
             differ = [key for key in settings if before.get(key, settings) != settings[key]]
             if differ:
                 pairs = (f'{key}={before.get(key)!r} (now {settings[key]!r})' for key in differ)
-                raise ValueError(
+                raise UserError(
                     f'{self.folder}: holds results with {", ".join(pairs)}; go on with the same '
                     'settings or give another folder'
                 )
@@ -90,7 +91,7 @@ class ResultFolder:
         """Whether all results of an image are there already.
 
         Raises:
-            ValueError: Results of another image have the name.
+            UserError: Results of another image have the name.
         """
         path = self._record_path(source.name)
         if not path.is_file():
@@ -99,7 +100,7 @@ class ResultFolder:
         same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.path)
         same_content = record.get('stamp') == _stamp(source.path)
         if not same_file and not same_content:
-            raise ValueError(
+            raise UserError(
                 f'{path}: belongs to {record.get("file")}, not to {source.path}; give another '
                 'folder for these images'
             )
@@ -109,11 +110,11 @@ class ResultFolder:
         """Write the results of an image.
 
         Raises:
-            ValueError: It could not be read, so that there are none.
+            UserError: It could not be read, so that there are none.
         """
         source, sample, image = inference.source, inference.sample, inference.image
         if sample is None or image is None:
-            raise ValueError(f'{source.path}: has no result to write ({inference.error})')
+            raise UserError(f'{source.path}: has no result to write ({inference.error})')
         stamp = _stamp(source.path)
         files = self._files(source.name)
         if 'masks' in files:
@@ -176,5 +177,5 @@ def _read_json(path: Path) -> dict:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise ValueError(f'{path}: damaged, expected what an earlier run wrote; delete this file')
+        raise UserError(f'{path}: damaged, expected what an earlier run wrote; delete this file')
     return content

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from smallobj_mm.datasets.files import list_files, list_images, strip_image_suffix
+from smallobj_mm.utils.errors import UserError
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
 
@@ -59,9 +60,9 @@ def list_sources(inputs: Inputs) -> list[Source]:
 
     Raises:
         FileNotFoundError: A path is not there or a pattern finds nothing.
-        ValueError: A folder has no image, a video cannot be read, or images of the same name lie
+        UserError: A folder has no image, a video cannot be read, or images of the same name lie
             in different folders.
-        TypeError: An input is something else.
+        UserError: An input is something else.
     """
     if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor)):
         inputs = [inputs]
@@ -73,7 +74,7 @@ def list_sources(inputs: Inputs) -> list[Source]:
         elif isinstance(one, (str, os.PathLike)):
             found += _from_path(os.fspath(one))
         else:
-            raise TypeError(
+            raise UserError(
                 f'input {number} is a {type(one).__name__}, expected a path, a folder, a pattern '
                 'or an array'
             )
@@ -82,7 +83,7 @@ def list_sources(inputs: Inputs) -> list[Source]:
     chosen = {id(source) for source in unique.values()}
     found = [source for source in found if source.array is not None or id(source) in chosen]
     if not found:
-        raise ValueError('no input, expected a path, a folder, a pattern or an array')
+        raise UserError('no input, expected a path, a folder, a pattern or an array')
     _tell_apart(found)
     return found
 
@@ -110,7 +111,7 @@ def _from_path(path: str) -> list[Source]:
 def _from_folder(folder: str) -> list[Source]:
     files = list_images(folder) + list_files(folder, VIDEO_SUFFIXES)
     if not files:
-        raise ValueError(f'{folder}: no image or video in this folder, nor in those below it')
+        raise UserError(f'{folder}: no image or video in this folder, nor in those below it')
     return [s for file in files for s in _from_file(file, os.path.relpath(file, folder))]
 
 
@@ -141,7 +142,7 @@ def _tell_apart(sources: list[Source]) -> None:
     of a folder ``x/a.png`` of other results.
 
     Raises:
-        ValueError: Two names are the same even with their endings.
+        UserError: Two names are the same even with their endings.
     """
     full = [_writable(source.name) for source in sources]
     short = [
@@ -158,7 +159,7 @@ def _tell_apart(sources: list[Source]) -> None:
             source.name += _digest(ending)
         first = taken.setdefault(source.name.lower(), source.path)
         if first != source.path:
-            raise ValueError(
+            raise UserError(
                 f'{source.path}: has the name of {first}, so that one result would replace the '
                 'other; give their common folder as input, or run them one after the other'
             )
@@ -203,7 +204,7 @@ class Video:
         path: The file.
 
     Raises:
-        ValueError: It cannot be read or has no frame.
+        UserError: It cannot be read or has no frame.
     """
 
     def __init__(self, path: str) -> None:
@@ -215,7 +216,7 @@ class Video:
             self._length += 1
         capture.release()
         if not self._length:
-            raise ValueError(f'{path}: not readable as a video, or without a frame')
+            raise UserError(f'{path}: not readable as a video, or without a frame')
         self._capture: cv2.VideoCapture | None = None
         self._next = 0
 
@@ -226,7 +227,7 @@ class Video:
         """A frame (H, W, 3) uint8, BGR; fast if none before the last one is asked for.
 
         Raises:
-            ValueError: It cannot be decoded.
+            UserError: It cannot be decoded.
         """
         capture = self._capture
         if capture is None or index < self._next:
@@ -237,7 +238,7 @@ class Video:
         complete, frame = capture.read()
         self._next += 1
         if not complete:
-            raise ValueError(f'{self.path}: frame {index} cannot be decoded')
+            raise UserError(f'{self.path}: frame {index} cannot be decoded')
         if self._next == self._length:
             capture.release()
             self._capture = None
@@ -245,8 +246,8 @@ class Video:
 
     def _open(self) -> cv2.VideoCapture:
         if not _is_utf8(self.path):
-            raise ValueError(f'{self.path!r}: OpenCV opens no video of a name that is no UTF-8')
+            raise UserError(f'{self.path!r}: OpenCV opens no video of a name that is no UTF-8')
         capture = cv2.VideoCapture(self.path)
         if not capture.isOpened():
-            raise ValueError(f'{self.path}: not readable as a video; convert it to MP4 or AVI')
+            raise UserError(f'{self.path}: not readable as a video; convert it to MP4 or AVI')
         return capture

@@ -10,6 +10,7 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData
 
 from smallobj_mm.evaluation.irstd_counts import find_components
+from smallobj_mm.utils.errors import UserError
 
 
 class Targets(NamedTuple):
@@ -83,11 +84,11 @@ def find_targets(sample: BaseDataElement) -> Targets:
         sample: ``DetDataSample`` or ``SegDataSample`` with ``pred_instances``.
 
     Raises:
-        ValueError: It has none.
+        UserError: It has none.
     """
     found = sample.get('pred_instances')
     if found is None:
-        raise ValueError(
+        raise UserError(
             'data sample: no pred_instances, expected a result of SmallObjectInferencer'
         )
     if 'centroids' not in found:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 
 class Tile(NamedTuple):
     """A part of an image, in pixels of the image; ``right`` and ``bottom`` are outside."""
@@ -32,7 +34,7 @@ class TileGrid:
         overlap: Least overlap of neighbours as a part of ``tile``.
 
     Raises:
-        ValueError: ``tile`` is no positive whole number, or ``overlap`` not in [0, 0.9].
+        UserError: ``tile`` is no positive whole number, or ``overlap`` not in [0, 0.9].
     """
 
     def __init__(self, height: int, width: int, tile: int | None, overlap: float = 0.2) -> None:
@@ -69,12 +71,12 @@ def check_tiling(tile: int | None, overlap: float) -> None:
     """Refuse options that make no grid.
 
     Raises:
-        ValueError: See :class:`TileGrid`.
+        UserError: See :class:`TileGrid`.
     """
     if tile is not None and (tile != int(tile) or tile < 1):
-        raise ValueError(f'tile is {tile}, expected the side of a tile in px, or None')
+        raise UserError(f'tile is {tile}, expected the side of a tile in px, or None')
     if not 0 <= overlap <= 0.9:
-        raise ValueError(f'overlap is {overlap}, expected a part of the tile from 0 to 0.9')
+        raise UserError(f'overlap is {overlap}, expected a part of the tile from 0 to 0.9')
 
 
 def _spans(length: int, tile: int, overlap: float) -> list[tuple[int, int]]:

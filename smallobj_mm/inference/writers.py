@@ -54,7 +54,7 @@ class Record:
         """The record that :meth:`as_json` wrote.
 
         Raises:
-            KeyError: Something is missing.
+            UserError: Something is missing.
         """
         found = content['targets']
         targets = Targets(

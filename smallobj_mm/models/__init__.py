@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Components of the networks; each half registers where its framework is installed."""
 
-from smallobj_mm.utils.frameworks import has_framework
+from smallobj_mm.compat.frameworks import has_framework
 
 from . import data_preprocessors, initializers, tta  # noqa: F401
 

@@ -11,6 +11,8 @@ from typing import IO, Callable, Dict, NamedTuple, Optional, Tuple
 
 from PIL import Image
 
+from smallobj_mm.utils.errors import UserError
+
 #: Pixels of the largest image that is decoded: a square of 23,170 px, 1.6 GB in three channels.
 MAX_PIXELS = 1 << 29
 
@@ -59,13 +61,13 @@ def read_header(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> ImageHeader:
         ImageHeader: Format and size.
 
     Raises:
-        ValueError: If the format is none of those whose size is known before decoding, the header
+        UserError: If the format is none of those whose size is known before decoding, the header
             is damaged, or the image is larger. The message names no file.
     """
     start = file.read(16)
     name = _format_of(start)
     if name is None:
-        raise ValueError(
+        raise UserError(
             f'found {start[:8].hex(" ") or "no bytes"} at its start, expected an image as '
             f'{", ".join(_READERS)}'
         )
@@ -73,11 +75,11 @@ def read_header(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> ImageHeader:
     try:
         width, height, orientation = _READERS[name](file)
     except (struct.error, IndexError) as error:
-        raise ValueError(f'the header of the {name} is cut short or damaged') from error
+        raise UserError(f'the header of the {name} is cut short or damaged') from error
     if width < 1 or height < 1:
-        raise ValueError(f'the {name} says that it is {width}x{height} px, expected 1x1 or more')
+        raise UserError(f'the {name} says that it is {width}x{height} px, expected 1x1 or more')
     if width * height > max_pixels:
-        raise ValueError(
+        raise UserError(
             f'the {name} says that it is {width}x{height} px, expected at most {max_pixels} pixels '
             'in all; cut it into pieces'
         )
@@ -129,7 +131,7 @@ def _read_jpeg(file: IO[bytes]) -> _Size:
             orientation = _exif_orientation(file.read(length - 2)) or orientation
         else:
             file.seek(length - 2, 1)
-    raise ValueError('the JPEG has no frame header before its data')
+    raise UserError('the JPEG has no frame header before its data')
 
 
 def _exif_orientation(data: bytes) -> int:
@@ -147,7 +149,7 @@ def _read_png(file: IO[bytes]) -> _Size:
     file.seek(8)
     _, kind, width, height = _unpack(file, '>I4sII')
     if kind != b'IHDR':
-        raise ValueError(f'the PNG starts with {kind!r}, expected IHDR')
+        raise UserError(f'the PNG starts with {kind!r}, expected IHDR')
     file.seek(33)
     orientation = 1
     for _ in range(_MAX_PARTS):
@@ -181,7 +183,7 @@ def _read_tiff(file: IO[bytes]) -> _Size:
         (position,) = _unpack(file, f'{order}I')
         count_layout, entry_layout = f'{order}H', f'{order}HHI4s'
     if position >= 1 << 62:
-        raise ValueError('the TIFF has no directory')
+        raise UserError('the TIFF has no directory')
     file.seek(position)
     (count,) = _unpack(file, count_layout)
     found: Dict[int, int] = {}
@@ -191,7 +193,7 @@ def _read_tiff(file: IO[bytes]) -> _Size:
             layout = order + _TIFF_TYPES[kind]
             found.setdefault(tag, struct.unpack_from(layout, value)[0])
     if 256 not in found or 257 not in found:
-        raise ValueError('the TIFF has no width and height in its first directory')
+        raise UserError('the TIFF has no width and height in its first directory')
     return found[256], found[257], found.get(274, 1)
 
 
@@ -210,7 +212,7 @@ def _read_webp(file: IO[bytes]) -> _Size:
         mark, width, height = _unpack(file, '<3x3sHH')
         if mark == b'\x9d\x01\x2a':
             return width & 0x3FFF, height & 0x3FFF, 1
-    raise ValueError(f'the WebP starts with {kind!r}, expected an image')
+    raise UserError(f'the WebP starts with {kind!r}, expected an image')
 
 
 def _read_gif(file: IO[bytes]) -> _Size:
@@ -224,7 +226,7 @@ def _read_pnm(file: IO[bytes]) -> _Size:
     lines = (line.partition(b'#')[0] for line in tokens.split(b'\n'))
     for token in b' '.join(lines).split()[:2]:
         if not token.isdigit() or len(token) > 9:
-            raise ValueError(f'the PNM has {token[:20]!r} for a side, expected a number')
+            raise UserError(f'the PNM has {token[:20]!r} for a side, expected a number')
         numbers.append(int(token))
     return numbers[0], numbers[1], 1
 
@@ -241,11 +243,11 @@ def _read_jpeg2000(file: IO[bytes]) -> _Size:
             if kind == b'jp2c':
                 break
             if length < used or length >= 1 << 62:
-                raise ValueError('the JPEG 2000 has no image in its boxes')
+                raise UserError('the JPEG 2000 has no image in its boxes')
             file.seek(length - used, 1)
         (mark,) = _unpack(file, '>I')
         if mark != 0xFF4FFF51:
-            raise ValueError('the JPEG 2000 has no image in its boxes')
+            raise UserError('the JPEG 2000 has no image in its boxes')
     x_end, y_end, x_start, y_start = _unpack(file, '>4x4I')
     return x_end - x_start, y_end - y_start, 1
 

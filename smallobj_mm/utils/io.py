@@ -67,8 +67,8 @@ def atomic_write_json(path: PathLike, value: object, indent: Union[int, None] = 
         indent: Spaces an indentation level; None for one line.
 
     Raises:
-        TypeError: The value is not JSON; nothing is written.
-        ValueError: The value holds NaN or infinity, which are not JSON; nothing is written.
+        UserError: The value is not JSON; nothing is written.
+        UserError: The value holds NaN or infinity, which are not JSON; nothing is written.
     """
     atomic_write_text(path, json.dumps(value, indent=indent, allow_nan=False) + '\n')
 

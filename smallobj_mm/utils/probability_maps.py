@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 #: Bits of a map -> its type.
 BITS = {8: np.uint8, 16: np.uint16}
 
@@ -26,10 +28,10 @@ def encode_probabilities(probability: np.ndarray, bits: int = 8) -> np.ndarray:
         Array of the same shape, uint8 or uint16.
 
     Raises:
-        ValueError: ``bits`` is neither.
+        UserError: ``bits`` is neither.
     """
     if bits not in BITS:
-        raise ValueError(f'bits is {bits}, expected 8 or 16')
+        raise UserError(f'bits is {bits}, expected 8 or 16')
     levels = np.ceil(np.asarray(probability, dtype=np.float32) * np.float32(1 << bits))
     return np.maximum(levels - 1, 0).astype(BITS[bits])
 
@@ -53,11 +55,11 @@ def foreground_probability(sample: Any, who: str) -> np.ndarray:
         Array (H, W) float32.
 
     Raises:
-        ValueError: The sample has no such field, or another number of channels.
+        UserError: The sample has no such field, or another number of channels.
     """
     field = sample.get('seg_logits')
     if field is None:
-        raise ValueError(
+        raise UserError(
             f'{who}: the prediction has no seg_logits, expected those of an mmseg segmentor '
             '(test-time augmentation leaves them out)'
         )
@@ -68,7 +70,7 @@ def foreground_probability(sample: Any, who: str) -> np.ndarray:
         return logits[0]
     if logits.ndim == 3 and len(logits) == 2:
         return 1 / (1 + np.exp(logits[0] - logits[1]))
-    raise ValueError(
+    raise UserError(
         f'{who}: seg_logits are {" x ".join(map(str, logits.shape))}, expected 1 x H x W '
         '(decode_head with num_classes=2, out_channels=1) or 2 x H x W'
     )

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Pictures of samples, drawn so that small objects stay visible."""
 
-from smallobj_mm.utils.frameworks import has_framework
+from smallobj_mm.compat.frameworks import has_framework
 
 from .label_drawing import draw_label_maps
 from .sample_drawing import class_colours, draw_sample

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 import smallobj_mm  # noqa: F401
-from smallobj_mm.engine.checkpoint import load_plain
-from smallobj_mm.models.utils.authors_keys_detsim import convert_detsim, rename_detsim
+from smallobj_mm.checkpoints.converters.detsim import convert_detsim, rename_detsim
+from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.registry import MODELS
 
 pytest.importorskip('mmpretrain')

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 
+from smallobj_mm.checkpoints.converters.ismallnet import rename_ismallnet
 from smallobj_mm.models.utils import switch_to_deploy
-from smallobj_mm.models.utils.authors_keys_ismallnet import rename_ismallnet
 
 CONFIG = 'configs/ismallnet/ismallnet_nuaa.py'
 MAPS = ('interior', 'boundary', 'mask')

@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 
+from smallobj_mm.checkpoints.converters.obsdm import rename_obsdm
 from smallobj_mm.models.utils import switch_to_deploy
-from smallobj_mm.models.utils.authors_keys import rename_obsdm
 
 CONFIG = 'configs/obsdm/obsdm_r18_voc_authors.py'
 

@@ -21,7 +21,7 @@ from smallobj_mm.registry import (
     TRANSFORMS,
     VISUALIZERS,
 )
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
 
 #: What mmengine's runner reads itself, without a dict.
 RUNNER_SETTINGS = ('param_scheduler', 'custom_hooks', 'load_from', 'resume', 'work_dir', 'sync_bn')

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from shipped import CONFIGS, LEAVES, loaders
 
+from smallobj_mm.benchmark.timing import count_flops
 from smallobj_mm.registry import MODELS
-from smallobj_mm.utils.benchmark import count_flops
 
 FAMILY = 'ismallnet/'
 

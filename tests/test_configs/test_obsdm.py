@@ -9,7 +9,7 @@ from shipped import CONFIGS, LEAVES, loaders, pipelines, raw_datasets
 
 from smallobj_mm.models.layers.semantic_decoupling import DECOUPLING_MODES
 from smallobj_mm.registry import DATASETS, MODELS
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
 
 FAMILY = 'obsdm/'
 

@@ -54,7 +54,7 @@ def test_keep_ratio():
 def test_errors():
     with pytest.raises(ValueError, match=r'sizes is \[\]'):
         sync_resize_collate([sample()], sizes=[])
-    with pytest.raises(TypeError, match='move the packing'):
+    with pytest.raises(ValueError, match='move the packing'):
         sync_resize_collate([dict(inputs=1)])
 
 

@@ -109,7 +109,7 @@ def test_transform(mode):
     assert np.array_equal(results['gt_interior_map'], interior)
     assert np.array_equal(results['gt_boundary_map'], boundary)
     assert LabelDecoupling(mode)(results)['seg_fields'] == results['seg_fields']
-    with pytest.raises(KeyError, match='put LoadBinaryMask before it'):
+    with pytest.raises(ValueError, match='put LoadBinaryMask before it'):
         LabelDecoupling(mode)({})
 
 

@@ -94,7 +94,7 @@ def test_made_anew_when_the_parameters_differ(tmp_path):
 
 def test_foreign_files_are_left_alone(tmp_path):
     (tmp_path / 'mine.txt').write_text('x')
-    with pytest.raises(FileExistsError, match='not a synthetic data set'):
+    with pytest.raises(ValueError, match='not a synthetic data set'):
         make_synthetic_dataset(str(tmp_path), **SMALL)
     assert (tmp_path / 'mine.txt').read_text() == 'x'
 

@@ -66,7 +66,7 @@ def test_parameters_out_of_range(tmp_path, change, message):
 
 def test_foreign_files_are_left_alone(tmp_path):
     (tmp_path / 'mine.txt').write_text('x')
-    with pytest.raises(FileExistsError, match='no synthetic_irstd.json'):
+    with pytest.raises(ValueError, match='no synthetic_irstd.json'):
         SyntheticIRSTDDataset(str(tmp_path), **SMALL)
     with pytest.raises(ValueError, match='data_root is empty'):
         SyntheticIRSTDDataset('')

@@ -16,7 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.models.initializers import ssl_pretrained
 from smallobj_mm.registry import MODELS
 

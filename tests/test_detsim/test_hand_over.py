@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from smallobj_mm.engine.backbone_export import (
+from smallobj_mm.checkpoints.backbone import (
     describe_training,
     extract_backbone,
     read_config_literals,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.engine.hooks.knn_accuracy import knn_accuracy
-from smallobj_mm.utils.environment import build_runner
+from smallobj_mm.engine.runner import build_runner
 
 
 def scalars(work_dir):

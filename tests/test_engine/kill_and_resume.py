@@ -17,7 +17,7 @@ import torch  # noqa: E402
 from mmengine.hooks import Hook  # noqa: E402
 from tiny import build_runner  # noqa: E402
 
-from smallobj_mm.engine import use_safe_loader  # noqa: E402
+from smallobj_mm.checkpoints import use_safe_loader  # noqa: E402
 
 EPOCHS, KILLED_EPOCH, KILLED_BATCH = 4, 2, 1
 

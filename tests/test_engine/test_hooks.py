@@ -12,11 +12,12 @@ import torch
 from mmengine.hooks import Hook
 from tiny import TinyModel, build_runner
 
-from smallobj_mm.engine import load_plain
+from smallobj_mm.checkpoints import load_plain
 from smallobj_mm.engine.hooks import NaNGuardHook
 from smallobj_mm.engine.hooks.nan_guard import image_names
 from smallobj_mm.engine.hooks.random_state import get_random_state, set_random_state
 from smallobj_mm.engine.hooks.safe_checkpoint import remove_left_overs
+from smallobj_mm.utils.errors import UserError
 
 
 class Poison(Hook):
@@ -38,7 +39,7 @@ def test_nan_stops_the_run(tmp_path: Path) -> None:
     """One line with iteration, terms and images; weights and checkpoints stay good."""
     model = TinyModel(poison_at=6)
     runner = build_runner(tmp_path, model=model, validate=False)
-    with pytest.raises(FloatingPointError) as caught:
+    with pytest.raises(UserError) as caught:
         runner.train()
     message = str(caught.value)
     assert 'epoch 2, iteration 6: the loss is not finite' in message and '\n' not in message
@@ -53,7 +54,7 @@ def test_nan_after_the_step(tmp_path: Path) -> None:
     guard = NaNGuardHook()
     runner = build_runner(tmp_path, validate=False)
     guard.before_train_iter(runner, 0, None)
-    with pytest.raises(FloatingPointError, match='iteration 1: .*loss=nan'):
+    with pytest.raises(UserError, match='iteration 1: .*loss=nan'):
         guard.after_train_iter(runner, 0, None, dict(loss=torch.tensor(float('nan'))))
 
 
@@ -71,7 +72,7 @@ def test_guard_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 def test_poisoned_weights_are_not_saved(tmp_path: Path) -> None:
     """The loss was finite, the weights are not: the last good checkpoint stays."""
     runner = build_runner(tmp_path, validate=False, hooks=(Poison(1),))
-    with pytest.raises(FloatingPointError, match='linear.bias.*no checkpoint is written'):
+    with pytest.raises(UserError, match='linear.bias.*no checkpoint is written'):
         runner.train()
     assert checkpoints(tmp_path) == ['epoch_1.pth']
     assert Path((tmp_path / 'last_checkpoint').read_text()).name == 'epoch_1.pth'

@@ -6,7 +6,8 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import save_file
 
-from smallobj_mm.inference import SmallObjectInferencer, find_targets, list_sources, loading
+from smallobj_mm.inference import SmallObjectInferencer, find_targets, list_sources
+from smallobj_mm.utils import configs
 
 #: Small ones on and off the seams of 100 px tiles, and one larger than the overlap (20 px).
 BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (96, 96, 104, 104), (150, 60, 190, 90),
@@ -185,10 +186,10 @@ def test_configs_that_do_not_fit(toys, models, tmp_path):
         SmallObjectInferencer('no_such.py', weights)
     with pytest.raises(FileNotFoundError, match='one of .*ismallnet_s_nuaa'):
         SmallObjectInferencer('no_such', weights)
-    with pytest.raises(TypeError, match='config is a int'):
+    with pytest.raises(ValueError, match='config is a int'):
         SmallObjectInferencer(3, weights)
 
 
 def test_names_of_shipped_configs(repo_root):
-    path = loading.find_config('ismallnet_s_nuaa')
+    path = configs.find_config('ismallnet_s_nuaa')
     assert path.resolve() == repo_root / 'configs' / 'ismallnet' / 'ismallnet_s_nuaa.py'

@@ -61,7 +61,7 @@ def test_what_is_not_there(tree):
     (tree / 'empty').mkdir()
     with pytest.raises(ValueError, match='no image or video in this folder'):
         list_sources(tree / 'empty')
-    with pytest.raises(TypeError, match='input 1 is a int'):
+    with pytest.raises(ValueError, match='input 1 is a int'):
         list_sources([tree, 3])
     with pytest.raises(ValueError, match='no input'):
         list_sources([])

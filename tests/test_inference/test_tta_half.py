@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from smallobj_mm.inference import SmallObjectInferencer, find_targets
-from smallobj_mm.utils.half import use_half
+from smallobj_mm.models.utils.half import use_half
 
 BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (96, 96, 104, 104)]
 TURNED = [dict(type='FlipTurn', direction=d, turns=t) for d, t in ((None, 0), ('vertical', 1))]

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('mmcv')
 
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.errors import errors_in_one_line
 from smallobj_mm.utils.probability_maps import decode_probabilities, encode_probabilities
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from smallobj_mm.inference.result_folder import ResultFolder
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.errors import errors_in_one_line
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

@@ -16,7 +16,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.errors import errors_in_one_line
 
 pytest.importorskip('mmseg')
 HERE = Path(__file__).resolve().parent

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.errors import errors_in_one_line
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

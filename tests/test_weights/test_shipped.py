@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.weights import shipped_weights
 
 NAMES = ['ismallnet_s_nuaa']

@@ -18,25 +18,25 @@ from mmengine.config import DictAction
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 
-from smallobj_mm.engine.checkpoint import use_safe_loader
-from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
-from smallobj_mm.models.utils import switch_to_deploy
-from smallobj_mm.utils.benchmark import (
-    compare,
-    count_flops,
-    count_parameters,
-    peak_memory,
-    training_step,
-)
-from smallobj_mm.utils.cli import errors_in_one_line
-from smallobj_mm.utils.config import read_config
-from smallobj_mm.utils.speed_report import (
+from smallobj_mm.benchmark.report import (
     BACKENDS,
     SpeedOptions,
     measure_config,
     speed_table,
     write_report,
 )
+from smallobj_mm.benchmark.timing import (
+    compare,
+    count_flops,
+    count_parameters,
+    peak_memory,
+    training_step,
+)
+from smallobj_mm.checkpoints.reading import use_safe_loader
+from smallobj_mm.models.utils import switch_to_deploy
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import errors_in_one_line
+from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
 def parse_args() -> argparse.Namespace:

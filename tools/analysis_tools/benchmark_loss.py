@@ -22,9 +22,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
-from smallobj_mm.utils.cli import errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
+from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,14 +55,14 @@ def build(args: argparse.Namespace) -> SingleStageDetector:
     """The config's detector in training mode.
 
     Raises:
-        ValueError: If it is not a single-stage detector.
+        UserError: If it is not a single-stage detector.
     """
     cfg = read_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     disable_sync_bn_on_cpu(cfg)
     model = MODELS.build(cfg.model)
     if not isinstance(model, SingleStageDetector):
-        raise ValueError(
+        raise UserError(
             f'{args.config}: model.type is {type(model).__name__}, expected a single-stage '
             'detector of mmdet'
         )

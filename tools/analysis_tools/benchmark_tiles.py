@@ -27,12 +27,12 @@ import numpy as np
 import torch
 from mmengine.registry import MODELS, DefaultScope
 
-from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
+from smallobj_mm.benchmark.timing import peak_memory
 from smallobj_mm.inference import SmallObjectInferencer
-from smallobj_mm.inference.loading import read_config
 from smallobj_mm.inference.tiling import TileGrid, check_tiling
-from smallobj_mm.utils.benchmark import peak_memory
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.models.building import read_model_config
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
+from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -65,7 +65,7 @@ def build(args: argparse.Namespace) -> SmallObjectInferencer:
     """The inferencer of a config, with random weights if there are none."""
     if args.weights:
         return SmallObjectInferencer(args.config, args.weights)
-    cfg = read_config(args.config)[0]
+    cfg = read_model_config(args.config)[0]
     disable_sync_bn_on_cpu(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         state = MODELS.build(cfg.model).state_dict()
@@ -185,7 +185,7 @@ def memory_of(args: argparse.Namespace, size: tuple[int, int]) -> dict:
     command += ['--weights', args.weights] if args.weights else []
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f'memory of {size[0]}x{size[1]}: {done.stderr.strip()[-300:]}')
+        raise UserError(f'memory of {size[0]}x{size[1]}: {done.stderr.strip()[-300:]}')
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -20,7 +20,7 @@ from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
 from smallobj_mm.datasets.files import list_images
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
 
 
 def parse_args() -> argparse.Namespace:
@@ -92,11 +92,11 @@ def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[
     """Images a second of each pipeline in each round.
 
     Raises:
-        ValueError: If there are no images, or a number is below 1.
+        UserError: If there are no images, or a number is below 1.
     """
     paths = list_images(folder)
     if not paths or min(size, images, rounds) < 1:
-        raise ValueError(
+        raise UserError(
             f'{folder}: {len(paths)} images found, --size {size}, --images {images}, --rounds '
             f'{rounds}; expected 1 or more of each'
         )

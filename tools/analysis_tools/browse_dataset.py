@@ -19,8 +19,8 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
 from smallobj_mm.registry import DATASETS, FUNCTIONS
-from smallobj_mm.utils.cli import errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.visualization import draw_label_maps, draw_sample
 

@@ -14,7 +14,7 @@ from smallobj_mm.evaluation.irstd_summary import (
     without_nan,
 )
 from smallobj_mm.evaluation.irstd_table import format_table, write_per_image
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json
 
 

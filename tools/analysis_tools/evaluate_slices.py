@@ -22,9 +22,9 @@ from smallobj_mm.evaluation import SmallObjectMetric
 from smallobj_mm.evaluation.slicing import Mosaic, make_mosaic, parse_mosaic
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.inferencer import check_options
-from smallobj_mm.inference.loading import dataset_config, read_config
 from smallobj_mm.inference.progress import Progress
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.models.building import dataset_config, read_model_config
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json
 
 COLUMNS = ('AP50', 'AP_tiny', 'AP_small', 'AP_medium', 'AP_large', 'AP')
@@ -61,14 +61,14 @@ def load_mosaics(cfg: Config, columns: int, rows: int, limit: int | None) -> tup
     """What is known about the images of each mosaic, and the names of the classes.
 
     Raises:
-        ValueError: There are fewer test images than one mosaic has.
+        UserError: There are fewer test images than one mosaic has.
     """
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         dataset = DATASETS.build(dataset_config(cfg))
     size = columns * rows
     number = min(len(dataset) // size, limit or len(dataset))
     if number < 1:
-        raise ValueError(
+        raise UserError(
             f'--mosaic {columns}x{rows}: the test set has {len(dataset)} images, expected '
             f'{size} or more; take a smaller mosaic'
         )
@@ -119,16 +119,14 @@ def evaluate(args: argparse.Namespace) -> list[dict]:
     """A dict for each line of the table.
 
     Raises:
-        ValueError: The config is no detector's, or an option is out of its range.
+        UserError: The config is no detector's, or an option is out of its range.
     """
     for tile in args.tile:
         check_options(args.batch_size, tile, args.overlap, None)
     columns, rows = parse_mosaic(args.mosaic)
-    cfg, name, _ = read_config(args.config)
+    cfg, name, _ = read_model_config(args.config)
     if cfg.default_scope != 'mmdet':
-        raise ValueError(
-            f'{name}: default_scope {cfg.default_scope!r}, expected a detector (mmdet)'
-        )
+        raise UserError(f'{name}: default_scope {cfg.default_scope!r}, expected a detector (mmdet)')
     raise_limits(cfg, columns * rows)
     inferencer = SmallObjectInferencer(
         cfg, args.checkpoint, args.device, tta=args.tta, half=args.half
@@ -170,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
     """Evaluate and print a table."""
     args = parse_args(argv)
     if args.limit is not None and args.limit < 1:
-        raise ValueError(f'--limit {args.limit}: expected 1 or more')
+        raise UserError(f'--limit {args.limit}: expected 1 or more')
     lines = evaluate(args)
     print(f'{"seen":<18}' + ''.join(f'{key:>11}' for key in COLUMNS) + f'{"s/image":>10}')
     for line in lines:

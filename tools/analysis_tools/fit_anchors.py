@@ -18,8 +18,8 @@ from smallobj_mm.models.task_modules.anchor_fitting import (
     split_over_levels,
 )
 from smallobj_mm.registry import DATASETS
-from smallobj_mm.utils.cli import errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import errors_in_one_line
 
 #: Transforms that say at which size the network trains, and how the argument is called.
 SIZING = (

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import smallobj_mm  # noqa: F401  isort: skip  (compat before anything imports torchvision or mmcv)
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.visualization.irstd_curves import KINDS, draw_curves
 from smallobj_mm.visualization.irstd_figure import figure_png
@@ -33,17 +33,17 @@ def read_curves(path: str) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such file, or it has no curves.
+        UserError: It is no such file, or it has no curves.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such file')
     try:
         result = json.loads(Path(path).read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'{path}: not readable as JSON ({error})') from None
+        raise UserError(f'{path}: not readable as JSON ({error})') from None
     curves = result.get('curves') if isinstance(result, dict) else None
     if not isinstance(curves, dict) or not {'ROC', 'PR', 'Pd_Fa', 'AUC', 'AP'} <= set(curves):
-        raise ValueError(
+        raise UserError(
             f'{path}: has no curves, expected a file written by evaluate_maps.py --json or by '
             'IRSTDMetric(json_file=..., curves=True)'
         )
@@ -55,11 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     labels = args.labels or [Path(path).stem for path in args.results]
     if len(labels) != len(args.results):
-        raise ValueError(
+        raise UserError(
             f'--labels: {len(labels)} for {len(args.results)} files, expected one for each'
         )
     if not args.out.lower().endswith('.png'):
-        raise ValueError(f'--out {args.out}: expected a name that ends in .png')
+        raise UserError(f'--out {args.out}: expected a name that ends in .png')
     models = [(label, read_curves(path)) for label, path in zip(labels, args.results)]
     atomic_write_bytes(args.out, figure_png(draw_curves(models, args.curves)))
     print(f'curves of {", ".join(labels)} are in {args.out}')

@@ -8,7 +8,7 @@ Work-dirs are grouped by their names without the seed: random_seed0 and random_s
 import argparse
 
 from smallobj_mm.evaluation.run_summary import markdown_table, summarize_runs
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,15 +21,15 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from smallobj_mm.checkpoints.reading import use_safe_loader
 from smallobj_mm.datasets.files import list_images, strip_image_suffix
-from smallobj_mm.engine.checkpoint import use_safe_loader
-from smallobj_mm.engine.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.evaluation.irstd_maps import pair_maps, read_probability_map
 from smallobj_mm.registry import DATASETS, MODELS
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.utils.probability_maps import foreground_probability
+from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.visualization.irstd_figure import draw_figure, figure_png, grey
 from smallobj_mm.visualization.irstd_surface import draw_surfaces
 
@@ -82,16 +82,16 @@ def folder_samples(args: argparse.Namespace) -> Iterator[Sample]:
     pairs, problems = pair_maps(args.pred_dir, args.gt_dir)
     wrong = [problem for problem in problems if 'no map' not in problem]
     if wrong:
-        raise ValueError(wrong[0])
+        raise UserError(wrong[0])
     images = {Path(strip_image_suffix(path)).name: path for path in list_images(args.img_dir)}
     for pair in pairs:
         if pair.name not in images:
-            raise ValueError(f'{pair.prediction}: no image {pair.name} in {args.img_dir}')
+            raise UserError(f'{pair.prediction}: no image {pair.name} in {args.img_dir}')
         image = read_picture(images[pair.name])
         maps = dict(probability=read_probability_map(pair.prediction), truth=read_mask(pair.truth))
         for values in maps.values():
             if values.shape != image.shape[:2]:
-                raise ValueError(
+                raise UserError(
                     f'{pair.prediction}: image, map and mask are {image.shape[:2]}, '
                     f'{maps["probability"].shape} and {maps["truth"].shape}, expected equal sizes'
                 )
@@ -117,7 +117,7 @@ def model_samples(args: argparse.Namespace) -> Iterator[Sample]:
     cfg = read_config(args.config, args.cfg_options)
     scope = cfg.get('default_scope')
     if scope != 'mmseg' or cfg.get('test_dataloader') is None:
-        raise ValueError(
+        raise UserError(
             f'{args.config}: default_scope {scope!r}, expected a config of mmseg with a '
             'test_dataloader'
         )
@@ -132,7 +132,7 @@ def model_samples(args: argparse.Namespace) -> Iterator[Sample]:
         (sample,) = model(inputs, samples, mode='predict')
         path = sample.img_path
         if 'gt_sem_seg' not in sample:
-            raise ValueError(f'{path}: has no truth, expected LoadBinaryMask in the test pipeline')
+            raise UserError(f'{path}: has no truth, expected LoadBinaryMask in the test pipeline')
         maps = dict(
             probability=foreground_probability(sample, path),
             truth=sample.gt_sem_seg.data[0].cpu().numpy().astype(np.uint8),

@@ -31,7 +31,7 @@ from smallobj_mm.datasets.label_decoupling import (  # noqa: E402
 )
 from smallobj_mm.datasets.masks import read_mask  # noqa: E402
 from smallobj_mm.datasets.stamped_folder import read_stamp  # noqa: E402
-from smallobj_mm.utils.cli import errors_in_one_line  # noqa: E402
+from smallobj_mm.utils.errors import UserError, errors_in_one_line  # noqa: E402
 from smallobj_mm.utils.io import atomic_write_bytes, atomic_write_json  # noqa: E402
 
 STAMP = 'decouple_labels.json'
@@ -63,20 +63,20 @@ def find_masks(src: str, out: str) -> Dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It has no image, two of one name, or the output would lie in it.
+        UserError: It has no image, two of one name, or the output would lie in it.
     """
     if not os.path.isdir(src):
         raise FileNotFoundError(f'{src}: no such folder; expected one with mask images')
     if Path(src).resolve() in (Path(out).resolve(), *Path(out).resolve().parents):
-        raise ValueError(f'{out}: lies in {src}, its maps would be taken for masks; choose another')
+        raise UserError(f'{out}: lies in {src}, its maps would be taken for masks; choose another')
     masks: Dict[str, str] = {}
     for path in list_images(src):
         name = os.path.splitext(os.path.relpath(path, src))[0]
         if name in masks:
-            raise ValueError(f'{path}: has the name of {masks[name]}, expected one mask of a name')
+            raise UserError(f'{path}: has the name of {masks[name]}, expected one mask of a name')
         masks[name] = path
     if not masks:
-        raise ValueError(f'{src}: no image in this folder; expected masks, *.png or the like')
+        raise UserError(f'{src}: no image in this folder; expected masks, *.png or the like')
     return masks
 
 
@@ -84,15 +84,15 @@ def claim(out: Path, mode: str) -> None:
     """Make sure that a folder holds the maps of one mode only.
 
     Raises:
-        ValueError: It holds those of another mode, or other files.
+        UserError: It holds those of another mode, or other files.
     """
     found, wanted = read_stamp(str(out), STAMP), dict(mode=mode, version=_VERSION)
     if found is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(
+        raise UserError(
             f'{out}: is not empty and has no {STAMP}, so it was not made here; choose another'
         )
     if found not in (None, wanted):
-        raise ValueError(
+        raise UserError(
             f'{out}: holds maps made with {found or "a damaged stamp"}, but {wanted} is asked for; '
             'remove it or choose another folder'
         )

@@ -34,6 +34,7 @@ from smallobj_mm.datasets.base import SmallObjectDetDataset  # noqa: E402
 from smallobj_mm.datasets.stamped_folder import read_stamp  # noqa: E402
 from smallobj_mm.datasets.synthetic_files import STAMP  # noqa: E402
 from smallobj_mm.datasets.synthetic_scene import STYLES  # noqa: E402
+from smallobj_mm.utils.errors import UserError  # noqa: E402
 from smallobj_mm.utils.io import atomic_write_json  # noqa: E402
 
 FORMATS: Dict[str, Type[SmallObjectDetDataset]] = {
@@ -103,7 +104,7 @@ def open_synthetic(
         **checks: ``strict`` and ``unknown_labels`` of the data set.
 
     Raises:
-        ValueError: If the set that is there was made with other parameters.
+        UserError: If the set that is there was made with other parameters.
     """
     asked = {name: value for name, value in parameters.items() if value is not None}
     stamp = read_stamp(data_root, STAMP)
@@ -112,14 +113,14 @@ def open_synthetic(
             ann_file, data_root=data_root, test_mode=True, **asked, **checks
         )
     if stamp.get('style') not in STYLES:
-        raise ValueError(
+        raise UserError(
             f'{os.path.join(data_root, STAMP)}: damaged, expected the parameters of the set; '
             'make the set anew in another folder'
         )
     other = {name: stamp.get(name) for name, value in asked.items() if stamp.get(name) != value}
     if other:
         options = ' '.join(f'--{name.replace("_", "-")} {asked[name]}' for name in other)
-        raise ValueError(
+        raise UserError(
             f'{data_root}: was made with {other}, but {options} is given; leave the options out '
             'to convert it as it is, or choose another folder'
         )

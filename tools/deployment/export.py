@@ -21,9 +21,8 @@ from smallobj_mm.deployment.checking import TOLERANCE, sample_images
 from smallobj_mm.deployment.exporting import Exported, ExportOptions, export_model
 from smallobj_mm.deployment.formats import FORMATS
 from smallobj_mm.deployment.latency import latency_table, measure
-from smallobj_mm.inference.loading import find_config
-from smallobj_mm.utils.cli import DEBUG_VARIABLE, errors_in_one_line
-from smallobj_mm.utils.config import read_config
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -77,9 +76,9 @@ def export(args: argparse.Namespace) -> Exported:
     """Write the files.
 
     Raises:
-        ValueError: See :func:`smallobj_mm.deployment.export_model`.
+        UserError: See :func:`smallobj_mm.deployment.export_model`.
     """
-    cfg = read_config(str(find_config(args.config)), args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     options = ExportOptions(
         args.format,
         args.with_preprocess,

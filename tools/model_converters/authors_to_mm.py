@@ -9,11 +9,11 @@ import io
 
 import torch
 
-from smallobj_mm.engine.checkpoint import load_plain
-from smallobj_mm.models.utils.authors_keys import convert_obsdm
-from smallobj_mm.models.utils.authors_keys_detsim import convert_detsim
-from smallobj_mm.models.utils.authors_keys_ismallnet import convert_ismallnet
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.checkpoints.converters.detsim import convert_detsim
+from smallobj_mm.checkpoints.converters.ismallnet import convert_ismallnet
+from smallobj_mm.checkpoints.converters.obsdm import convert_obsdm
+from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 
 #: Model -> function from the authors' checkpoint to (state dict, metadata, lines to print).
@@ -34,7 +34,7 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_line():
         if not args.dst.endswith('.pth'):
-            raise ValueError(
+            raise UserError(
                 f'{args.dst}: expected a name that ends in .pth; publish_model.py makes a '
                 '.safetensors file of it'
             )

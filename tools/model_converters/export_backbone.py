@@ -14,9 +14,9 @@ import json
 
 import torch
 
-from smallobj_mm.engine.backbone_export import describe_training, extract_backbone
-from smallobj_mm.engine.checkpoint import load_plain, read_header
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.checkpoints.backbone import describe_training, extract_backbone
+from smallobj_mm.checkpoints.reading import load_plain, read_header
+from smallobj_mm.utils.errors import MissingPackageError, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_line():
         if not args.out.endswith(('.safetensors', '.pth')):
-            raise ValueError(f'{args.out}: expected a name that ends in .safetensors or .pth')
+            raise UserError(f'{args.out}: expected a name that ends in .safetensors or .pth')
         checkpoint = load_plain(args.checkpoint)
         backbone = extract_backbone(checkpoint, args.checkpoint)
         header = describe_training(checkpoint, read_header(args.checkpoint))
@@ -47,7 +47,7 @@ def main() -> None:
             try:
                 from safetensors.torch import save
             except ImportError:
-                raise ImportError(
+                raise MissingPackageError(
                     f'{args.out}: writing it needs the package safetensors, install it with pip '
                     'install safetensors or give a name that ends in .pth'
                 ) from None

@@ -7,10 +7,10 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 import argparse
 import json
 
-from smallobj_mm.engine.backbone_export import describe_training
-from smallobj_mm.engine.checkpoint import load_plain, read_header
-from smallobj_mm.engine.publishing import publishable
-from smallobj_mm.utils.cli import errors_in_one_line
+from smallobj_mm.checkpoints.backbone import describe_training
+from smallobj_mm.checkpoints.publishing import publishable
+from smallobj_mm.checkpoints.reading import load_plain, read_header
+from smallobj_mm.utils.errors import MissingPackageError, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
 
 
@@ -28,11 +28,11 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_line():
         if not args.out.endswith('.safetensors'):
-            raise ValueError(f'{args.out}: expected a name that ends in .safetensors')
+            raise UserError(f'{args.out}: expected a name that ends in .safetensors')
         try:
             from safetensors.torch import save
         except ImportError:
-            raise ImportError(
+            raise MissingPackageError(
                 f'{args.out}: writing it needs the package safetensors, install it with pip '
                 'install safetensors'
             ) from None

@@ -3,6 +3,7 @@
 
 from typing import Any, List, Tuple
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from ..records import ObjectRecord
@@ -33,14 +34,14 @@ def parse_bosch_yaml(path: str) -> List[Tuple[str, List[ObjectRecord]]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not such a list, is empty, or a record or box lacks a key or has a
+        UserError: If it is not such a list, is empty, or a record or box lacks a key or has a
             value of the wrong kind; see :func:`read_yaml` for the limits.
     """
     content = read_yaml(path)
     if content is None or content == []:
-        raise ValueError(f'{path}: the list is empty; expected one record an image')
+        raise UserError(f'{path}: the list is empty; expected one record an image')
     if not isinstance(content, list):
-        raise ValueError(
+        raise UserError(
             f'{path}: found a {type(content).__name__}, expected a list of records with the keys '
             'boxes and path'
         )
@@ -49,21 +50,21 @@ def parse_bosch_yaml(path: str) -> List[Tuple[str, List[ObjectRecord]]]:
 
 def _parse_record(record: Any, where: str) -> Tuple[str, List[ObjectRecord]]:
     if not isinstance(record, dict) or 'path' not in record or 'boxes' not in record:
-        raise ValueError(f'{where}: found {brief(record)}, expected the keys boxes and path')
+        raise UserError(f'{where}: found {brief(record)}, expected the keys boxes and path')
     path, boxes = record['path'], record['boxes'] or []
     if not isinstance(path, str):
-        raise ValueError(f'{where}: path is {brief(path)}, expected the path of an image')
+        raise UserError(f'{where}: path is {brief(path)}, expected the path of an image')
     if not isinstance(boxes, list):
-        raise ValueError(f'{where}: boxes is {brief(boxes)}, expected a list')
+        raise UserError(f'{where}: boxes is {brief(boxes)}, expected a list')
     return path, [_parse_box(box, f'{where}, box {n}') for n, box in enumerate(boxes, start=1)]
 
 
 def _parse_box(box: Any, where: str) -> ObjectRecord:
     if not isinstance(box, dict) or not isinstance(box.get('label'), str):
-        raise ValueError(f'{where}: found {brief(box)}, expected label and {_CORNERS}')
+        raise UserError(f'{where}: found {brief(box)}, expected label and {_CORNERS}')
     values = [box.get(key) for key in _CORNERS]
     numbers = [parse_number(value) for value in values]
     if not all(usable for _, usable in numbers):
-        raise ValueError(f'{where}: {_CORNERS} is {brief(values)}, expected four finite numbers')
+        raise UserError(f'{where}: {_CORNERS} is {brief(values)}, expected four finite numbers')
     (x1, _), (y1, _), (x2, _), (y2, _) = numbers
     return ObjectRecord(box['label'], (x1, y1, x2, y2))

@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import yaml
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from ..files import read_text
@@ -47,9 +48,9 @@ class _Open:
         elif self.key is None:
             key = '' if node.value is None else node.value
             if not isinstance(key, str):
-                raise ValueError(f'{where}: a {type(key).__name__} as key, expected text')
+                raise UserError(f'{where}: a {type(key).__name__} as key, expected text')
             if key in self.value:
-                raise ValueError(f'{where}: the key {brief(key)} is there twice, expected once')
+                raise UserError(f'{where}: the key {brief(key)} is there twice, expected once')
             self.key = key
         else:
             self.value[self.key] = node.value
@@ -72,7 +73,7 @@ def read_yaml(path: str) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no YAML, has several documents, a key twice or that is no text, or is
+        UserError: If it is no YAML, has several documents, a key twice or that is no text, or is
             beyond :data:`MAX_BYTES`, :data:`MAX_DEPTH`, :data:`MAX_VALUES` or :data:`MAX_TEXT`.
     """
     text = read_text(path, MAX_BYTES)
@@ -80,7 +81,7 @@ def read_yaml(path: str) -> Any:
         return _build(yaml.parse(text, Loader=_Loader), path)
     except (yaml.YAMLError, RecursionError) as error:
         detail = ' '.join(str(error).split())[:200]
-        raise ValueError(f'{path}: not readable as YAML ({detail})') from error
+        raise UserError(f'{path}: not readable as YAML ({detail})') from error
 
 
 def _build(events: Iterator[yaml.Event], path: str) -> Any:
@@ -96,7 +97,7 @@ def _build(events: Iterator[yaml.Event], path: str) -> Any:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise ValueError(f'{where}: a second document, expected one')
+                raise UserError(f'{where}: a second document, expected one')
         elif isinstance(event, yaml.ScalarEvent):
             node = _Node(_scalar(event, where), 1)
             if event.anchor is not None:
@@ -105,11 +106,11 @@ def _build(events: Iterator[yaml.Event], path: str) -> Any:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in pending or event.anchor not in anchors:
                 what = 'stands inside of what it means' if event.anchor in pending else 'is unknown'
-                raise ValueError(f'{where}: the alias *{brief(event.anchor)[1:-1]} {what}')
+                raise UserError(f'{where}: the alias *{brief(event.anchor)[1:-1]} {what}')
             _add(stack, anchors[event.anchor], where)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(stack) > MAX_DEPTH:
-                raise ValueError(f'{where}: nested more than {MAX_DEPTH} levels deep')
+                raise UserError(f'{where}: nested more than {MAX_DEPTH} levels deep')
             value: Any = [] if isinstance(event, yaml.SequenceStartEvent) else {}
             stack.append(_Open(value, event.anchor, where))
             if event.anchor is not None:
@@ -128,7 +129,7 @@ def _add(stack: List[_Open], node: _Node, where: str) -> None:
     stack[-1].add(node, where)
     # The values of those around it are not counted in yet, at most a factor of the depth.
     if stack[-1].count > MAX_VALUES:
-        raise ValueError(
+        raise UserError(
             f'{where}: more than {MAX_VALUES} values, those behind aliases counted each time; '
             'expected an annotation file of that size at most: split it'
         )
@@ -136,7 +137,7 @@ def _add(stack: List[_Open], node: _Node, where: str) -> None:
 
 def _scalar(event: yaml.ScalarEvent, where: str) -> Optional[str]:
     if len(event.value) > MAX_TEXT:
-        raise ValueError(
+        raise UserError(
             f'{where}: a value of {len(event.value)} characters, expected at most {MAX_TEXT}'
         )
     is_plain = event.style in (None, '') and event.implicit[0]

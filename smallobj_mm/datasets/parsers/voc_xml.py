@@ -6,6 +6,7 @@ import os.path as osp
 import xml.etree.ElementTree as ET
 from typing import List, NamedTuple, Optional, Tuple
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from ..records import ObjectRecord
@@ -41,23 +42,23 @@ def parse_voc_xml(path: str) -> VOCAnnotation:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not XML, its root is not ``<annotation>``, an object lacks its name,
+        UserError: If it is not XML, its root is not ``<annotation>``, an object lacks its name,
             its ``bndbox`` or a coordinate, or a value is not a finite number. The message names
             file, object and finding.
     """
     try:
         if osp.getsize(path) > MAX_BYTES:
-            raise ValueError(f'expected at most {MAX_BYTES} bytes')
+            raise UserError(f'expected at most {MAX_BYTES} bytes')
         root = ET.parse(path).getroot()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file') from None
     except (ET.ParseError, ValueError, LookupError) as error:  # LookupError: unknown encoding
-        raise ValueError(
+        raise UserError(
             f'{path}: not readable as XML ({osp.getsize(path)} bytes; {error}); expected a Pascal '
             'VOC annotation'
         ) from error
     if root.tag != 'annotation':
-        raise ValueError(
+        raise UserError(
             f'{path}: the root element is <{root.tag[:80]}>, expected <annotation> of Pascal VOC; '
             'replace the file or take it off the list'
         )
@@ -82,12 +83,12 @@ def _parse_size(root: ET.Element, path: str) -> Optional[Tuple[int, int]]:
 def _parse_object(node: ET.Element, where: str) -> ObjectRecord:
     label = (node.findtext('name') or '').strip()
     if not label:
-        raise ValueError(f'{where}: no <name>; expected the class of the object')
+        raise UserError(f'{where}: no <name>; expected the class of the object')
     where = f'{where} ({brief(label)})'
     box = node.find('bndbox')
     if box is None:
         found = ', '.join(f'<{child.tag[:40]}>' for child in node[:8]) or 'nothing'
-        raise ValueError(
+        raise UserError(
             f'{where}: no <bndbox>, found {found}; expected <bndbox> with xmin, ymin, xmax, ymax '
             '(rotated boxes are not supported)'
         )
@@ -103,5 +104,5 @@ def _number(text: Optional[str], where: str, key: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f'{where}: <{key}> is {brief(text)}; expected a finite number')
+        raise UserError(f'{where}: <{key}> is {brief(text)}; expected a finite number')
     return value

@@ -5,6 +5,7 @@ import math
 import os.path as osp
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from ..files import read_text
@@ -29,7 +30,7 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a row has not five fields, a field is not a number, the class is not an
+        UserError: If a row has not five fields, a field is not a number, the class is not an
             index into ``classes``, or the values are not fractions.
     """
     width, height = size
@@ -40,7 +41,7 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
             continue
         where = f'{path}, line {number}'
         if len(fields) != 5:
-            raise ValueError(
+            raise UserError(
                 f'{where}: found {len(fields)} fields ({line.strip()[:80]!r}), expected 5: '
                 'class cx cy w h (polygons and confidences are not supported)'
             )
@@ -49,15 +50,15 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
         except ValueError:
             values = [math.nan]
         if not all(map(math.isfinite, values)):
-            raise ValueError(f'{where}: found {line.strip()[:80]!r}, expected five finite numbers')
+            raise UserError(f'{where}: found {line.strip()[:80]!r}, expected five finite numbers')
         index = int(values[0])
         if index != values[0] or not 0 <= index < len(classes):
-            raise ValueError(
+            raise UserError(
                 f'{where}: class {fields[0][:40]} is outside the classes; expected an index '
                 f'from 0 to {len(classes) - 1} for {brief(tuple(classes))}'
             )
         if max(map(abs, values[1:])) > _MAX_FRACTION:
-            raise ValueError(
+            raise UserError(
                 f'{where}: found {line.strip()[:80]!r}; expected fractions of the image, these '
                 'look like pixels'
             )
@@ -111,12 +112,12 @@ def parse_data_yaml(path: str) -> DataYaml:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML, or ``names`` or all splits are missing or malformed; see
+        UserError: If it is not YAML, or ``names`` or all splits are missing or malformed; see
             :func:`read_yaml` for the limits.
     """
     content = read_yaml(path)
     if not isinstance(content, dict):
-        raise ValueError(f'{path}: found a {type(content).__name__}, expected keys names, train, …')
+        raise UserError(f'{path}: found a {type(content).__name__}, expected keys names, train, …')
     folder = osp.dirname(path)
     roots = [folder]
     if content.get('path'):
@@ -126,7 +127,7 @@ def parse_data_yaml(path: str) -> DataYaml:
         if content.get(split):
             splits[split] = _texts(content[split], f'{path}: {split}')
     if not splits:
-        raise ValueError(f'{path}: found none of the keys train, val, test; expected at least one')
+        raise UserError(f'{path}: found none of the keys train, val, test; expected at least one')
     return DataYaml(_parse_names(content, path), tuple(roots), splits)
 
 
@@ -134,7 +135,7 @@ def _texts(value: Any, where: str) -> Tuple[str, ...]:
     """One path or several."""
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(item, str) for item in values):
-        raise ValueError(f'{where} is {brief(value)}, expected a path or a list of paths')
+        raise UserError(f'{where} is {brief(value)}, expected a path or a list of paths')
     return tuple(values)
 
 
@@ -143,15 +144,15 @@ def _parse_names(content: dict, path: str) -> Tuple[str, ...]:
     if isinstance(names, dict):
         indices = [str(index) for index in range(len(names))]
         if set(names) != set(indices):
-            raise ValueError(
+            raise UserError(
                 f'{path}: names has the keys {brief(sorted(names))}, expected 0 to {len(names) - 1}'
             )
         names = [names[index] for index in indices]
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise ValueError(
+        raise UserError(
             f'{path}: names is {brief(names)}, expected a list or a mapping of class names'
         )
     count = content.get('nc')
     if count is not None and count != str(len(names)):
-        raise ValueError(f'{path}: nc is {brief(count)}, but names has {len(names)} classes')
+        raise UserError(f'{path}: nc is {brief(count)}, but names has {len(names)} classes')
     return tuple(names)

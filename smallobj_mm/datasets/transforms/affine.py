@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .annotations import Annotations, clip_and_drop
 from .mosaic import check_img_scale
@@ -69,7 +70,7 @@ class MosaicAffine(BaseTransform):
         pad_val: Grey value outside the input.
 
     Raises:
-        ValueError: If a range or size is outside what is possible.
+        UserError: If a range or size is outside what is possible.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class MosaicAffine(BaseTransform):
         )
         for name, value, low, high in limits:
             if not low <= value < high:
-                raise ValueError(
+                raise UserError(
                     f'MosaicAffine: {name} is {value}, expected a value in [{low}, {high})'
                 )
         self.scale = scale

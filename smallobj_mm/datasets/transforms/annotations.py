@@ -14,6 +14,8 @@ from typing import Sequence
 import numpy as np
 from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
+from smallobj_mm.utils.errors import UserError
+
 
 @dataclass
 class Annotations:
@@ -42,20 +44,20 @@ class Annotations:
             The sample's annotations; changing them does not change the sample.
 
         Raises:
-            KeyError: If the sample has no boxes or no labels.
+            UserError: If the sample has no boxes or no labels.
             NotImplementedError: If the sample has masks, which would not follow the boxes.
-            ValueError: If the numbers of boxes, labels and flags differ.
+            UserError: If the numbers of boxes, labels and flags differ.
         """
         where = results.get('img_path', 'a sample without img_path')
         for key in ('gt_bboxes', 'gt_bboxes_labels'):
             if key not in results:
-                raise KeyError(
+                raise UserError(
                     f"{user}: {where} has no '{key}': put LoadAnnotations(with_bbox=True) into "
                     'the pipeline of the wrapped data set'
                 )
         for key in ('gt_masks', 'gt_seg_map'):
             if key in results:
-                raise NotImplementedError(
+                raise UserError(
                     f"{user}: {where} has '{key}', but only boxes are transformed here: load "
                     "without masks or take mmdet's own transforms"
                 )
@@ -69,7 +71,7 @@ class Annotations:
             ignore = np.zeros(len(boxes), dtype=bool)
         ignore = np.array(ignore, dtype=bool).reshape(-1)
         if not len(boxes) == len(labels) == len(ignore):
-            raise ValueError(
+            raise UserError(
                 f'{user}: {where} has {len(boxes)} boxes, {len(labels)} labels and '
                 f'{len(ignore)} ignore flags: expected as many of each'
             )

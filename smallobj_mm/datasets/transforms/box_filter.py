@@ -6,6 +6,7 @@ from __future__ import annotations
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .annotations import Annotations, size_filter
 
@@ -27,12 +28,12 @@ class SmallBoxFilter(BaseTransform):
         max_aspect: The longer side over the shorter one has to be below this.
 
     Raises:
-        ValueError: If ``min_size`` is negative or ``max_aspect`` not above 1.
+        UserError: If ``min_size`` is negative or ``max_aspect`` not above 1.
     """
 
     def __init__(self, min_size: float = 2.0, max_aspect: float = 20.0) -> None:
         if min_size < 0 or max_aspect <= 1:
-            raise ValueError(
+            raise UserError(
                 f'SmallBoxFilter: min_size is {min_size} and max_aspect {max_aspect}, expected '
                 'min_size >= 0 and max_aspect > 1'
             )

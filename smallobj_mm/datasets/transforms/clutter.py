@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .degradation import BaseDegradation, check_range
 
@@ -43,7 +44,7 @@ class RandomClutter(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.3.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -59,9 +60,9 @@ class RandomClutter(BaseDegradation):
         super().__init__(prob)
         name = type(self).__name__
         if not kinds or not set(kinds) <= set(CLUTTER):
-            raise ValueError(f'{name}: kinds is {kinds}, expected some of {CLUTTER}')
+            raise UserError(f'{name}: kinds is {kinds}, expected some of {CLUTTER}')
         if min(max_hot_pixels, max_structures) < 1 or gap < 0 or not 0 <= dark_prob <= 1:
-            raise ValueError(
+            raise UserError(
                 f'{name}: max_hot_pixels is {max_hot_pixels}, max_structures {max_structures}, '
                 f'gap {gap} and dark_prob {dark_prob}, expected 1 or more, 1 or more, 0 or more '
                 'and 0 to 1'
@@ -83,7 +84,7 @@ class RandomClutter(BaseDegradation):
             dict: The sample with its new image.
 
         Raises:
-            TypeError: If the image is neither uint8 nor float32.
+            UserError: If the image is neither uint8 nor float32.
         """
         boxes = results.get('gt_bboxes')
         if boxes is None or 'gt_seg_map' in results:

@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .annotations import Annotations
 from .object_patch import ObjectPatch, covered_shares, cut_patch
@@ -65,7 +66,7 @@ class BoxCopyPaste(BaseTransform):
         attempts: Places tried for each copy.
 
     Raises:
-        ValueError: If an option is outside what is possible, or an image to take objects from
+        UserError: If an option is outside what is possible, or an image to take objects from
             differs from the sample in type or channels.
 
     Examples:
@@ -107,12 +108,10 @@ class BoxCopyPaste(BaseTransform):
         )
         for name, value, least in limits:
             if not value >= least:
-                raise ValueError(f'BoxCopyPaste: {name} is {value}, expected at least {least}')
+                raise UserError(f'BoxCopyPaste: {name} is {value}, expected at least {least}')
         low, high = scale_range
         if not 0 < low <= high:
-            raise ValueError(
-                f'BoxCopyPaste: scale_range is {scale_range}, expected 0 < low <= high'
-            )
+            raise UserError(f'BoxCopyPaste: scale_range is {scale_range}, expected 0 < low <= high')
         self.prob = prob
         self.num_images = num_images
         self.max_copies = max_copies
@@ -191,7 +190,7 @@ class BoxCopyPaste(BaseTransform):
         for sample, part in zip(samples, parts):
             img = sample['img']
             if img.shape[2:] != first.shape[2:] or img.dtype != first.dtype:
-                raise ValueError(
+                raise UserError(
                     f'BoxCopyPaste: {sample.get("img_path", "an image")} is {img.dtype} of shape '
                     f'{img.shape}, the sample is {first.dtype} of shape {first.shape}: load all '
                     "images alike, for example with LoadImageFromFile(color_type='color')"

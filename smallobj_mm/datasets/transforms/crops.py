@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 _TARGET = 1  # value in gt_seg_map
 
@@ -37,12 +38,12 @@ class RandomEdgeCrop(BaseTransform):
         prob (float): Probability of cropping. Defaults to 1.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(self, max_fraction: float = 0.125, prob: float = 1.0) -> None:
         if not 0 <= max_fraction < 0.5 or not 0 <= prob <= 1:
-            raise ValueError(
+            raise UserError(
                 f'RandomEdgeCrop: max_fraction is {max_fraction} and prob {prob}, expected '
                 '0 <= max_fraction < 0.5 and 0 <= prob <= 1'
             )
@@ -95,7 +96,7 @@ class TargetAwareCrop(BaseTransform):
             at its border too. Defaults to 0.4.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class TargetAwareCrop(BaseTransform):
     ) -> None:
         sides = (size, size) if isinstance(size, int) else tuple(size)
         if len(sides) != 2 or min(sides) < 1 or not 0 <= prob <= 1 or not 0 <= jitter <= 0.5:
-            raise ValueError(
+            raise UserError(
                 f'TargetAwareCrop: size is {size}, prob {prob} and jitter {jitter}, expected one '
                 'or two positive numbers, 0 <= prob <= 1 and 0 <= jitter <= 0.5'
             )

@@ -9,6 +9,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
+from smallobj_mm.utils.errors import UserError
+
 _SEEDS = 2**31
 
 
@@ -27,13 +29,11 @@ def check_range(
         tuple[float, float]: The pair as floats.
 
     Raises:
-        ValueError: If it is no such pair.
+        UserError: If it is no such pair.
     """
     if len(value) != 2 or not least <= value[0] <= value[1]:
         bound = f'{least:g} <= ' if np.isfinite(least) else ''
-        raise ValueError(
-            f'{owner}: {option} is {value}, expected a pair {bound}smallest <= largest'
-        )
+        raise UserError(f'{owner}: {option} is {value}, expected a pair {bound}smallest <= largest')
     return float(value[0]), float(value[1])
 
 
@@ -49,12 +49,12 @@ class BaseDegradation(BaseTransform):
         prob (float): Probability of a change, 0 to 1.
 
     Raises:
-        ValueError: If ``prob`` is out of its range.
+        UserError: If ``prob`` is out of its range.
     """
 
     def __init__(self, prob: float) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'{type(self).__name__}: prob is {prob}, expected 0 to 1')
+            raise UserError(f'{type(self).__name__}: prob is {prob}, expected 0 to 1')
         self.prob = prob
 
     @cache_randomness
@@ -87,11 +87,11 @@ class BaseDegradation(BaseTransform):
             dict: The sample with its new image.
 
         Raises:
-            TypeError: If the image is neither uint8 nor float32.
+            UserError: If the image is neither uint8 nor float32.
         """
         img = results['img']
         if img.dtype not in (np.uint8, np.float32):
-            raise TypeError(
+            raise UserError(
                 f'{type(self).__name__}: img is {img.dtype}, expected uint8 or float32 of 0 to 255'
             )
         rng = np.random.default_rng(self._seed())

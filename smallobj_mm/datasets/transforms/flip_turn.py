@@ -7,6 +7,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 #: Direction of a flip -> axes of an array (H, W, ...) that it reverses.
 FLIPPED_AXES = {None: (), 'horizontal': (1,), 'vertical': (0,), 'diagonal': (0, 1)}
@@ -29,12 +30,12 @@ class FlipTurn(BaseTransform):
         turns (int): Quarter turns, counter-clockwise, after the flip. Defaults to 0.
 
     Raises:
-        ValueError: If an argument is none of these.
+        UserError: If an argument is none of these.
     """
 
     def __init__(self, direction: Optional[str] = None, turns: int = 0) -> None:
         if direction not in FLIPPED_AXES or turns not in range(4):
-            raise ValueError(
+            raise UserError(
                 f'FlipTurn: direction is {direction!r} and turns {turns}, expected None, '
                 "'horizontal', 'vertical' or 'diagonal', and 0 to 3"
             )

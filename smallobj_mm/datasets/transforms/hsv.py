@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 
 @TRANSFORMS.register_module()
@@ -28,14 +29,14 @@ class MultiplicativeHSV(BaseTransform):
         value: Range of the gain of the value.
 
     Raises:
-        ValueError: If a range is not in [0, 1] or the image has another number of channels.
-        TypeError: If the image is not uint8.
+        UserError: If a range is not in [0, 1] or the image has another number of channels.
+        UserError: If the image is not uint8.
     """
 
     def __init__(self, hue: float = 0.015, saturation: float = 0.7, value: float = 0.4) -> None:
         for name, gain in (('hue', hue), ('saturation', saturation), ('value', value)):
             if not 0 <= gain <= 1:
-                raise ValueError(f'MultiplicativeHSV: {name} is {gain}, expected one in [0, 1]')
+                raise UserError(f'MultiplicativeHSV: {name} is {gain}, expected one in [0, 1]')
         self.hue = hue
         self.saturation = saturation
         self.value = value
@@ -55,13 +56,13 @@ class MultiplicativeHSV(BaseTransform):
         img = results['img']
         where = results.get('img_path', 'the image')
         if img.dtype != np.uint8:
-            raise TypeError(
+            raise UserError(
                 f'MultiplicativeHSV: {where} is {img.dtype}, expected uint8: load it without '
                 'to_float32 and put this transform before any normalization'
             )
         channels = img.shape[2] if img.ndim == 3 else 1
         if channels not in (1, 3):
-            raise ValueError(
+            raise UserError(
                 f'MultiplicativeHSV: {where} has {channels} channels, expected 3 (BGR) or 1: load '
                 "it with color_type='color'"
             )

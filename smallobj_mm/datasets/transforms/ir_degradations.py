@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .degradation import BaseDegradation, check_range, tolerable_noise
 
@@ -39,7 +40,7 @@ class RandomIRIntensity(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.5.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class RandomIRIntensity(BaseDegradation):
         self.gain = check_range(name, 'gain', gain, 1e-3)
         self.gamma = check_range(name, 'gamma', gamma, 1e-3)
         if not 0 <= clip < 0.5 or not 0 <= min_span <= 255:
-            raise ValueError(
+            raise UserError(
                 f'{name}: clip is {clip} and min_span {min_span}, expected 0 <= clip < 0.5 and '
                 '0 <= min_span <= 255'
             )
@@ -115,7 +116,7 @@ class RandomDefocus(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.3.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class RandomDefocus(BaseDegradation):
         super().__init__(prob)
         self.sigma = check_range(type(self).__name__, 'sigma', sigma, 0.05)
         if not 0 <= disk_prob <= 1:
-            raise ValueError(f'RandomDefocus: disk_prob is {disk_prob}, expected 0 to 1')
+            raise UserError(f'RandomDefocus: disk_prob is {disk_prob}, expected 0 to 1')
         self.disk_prob = disk_prob
 
     def degrade(
@@ -163,7 +164,7 @@ class RandomSensorNoise(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.4.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class RandomSensorNoise(BaseDegradation):
         self.read = check_range(name, 'read', read, 0)
         self.shot = check_range(name, 'shot', shot, 0)
         if target_snr < 0:
-            raise ValueError(f'{name}: target_snr is {target_snr}, expected 0 or more')
+            raise UserError(f'{name}: target_snr is {target_snr}, expected 0 or more')
         self.target_snr = target_snr
 
     def degrade(
@@ -216,7 +217,7 @@ class RandomFixedPattern(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.3.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -234,7 +235,7 @@ class RandomFixedPattern(BaseDegradation):
         self.bands = check_range(name, 'bands', bands, 0)
         self.gain = check_range(name, 'gain', gain, 0)
         if not 0 <= row_prob <= 1 or target_snr < 0:
-            raise ValueError(
+            raise UserError(
                 f'{name}: row_prob is {row_prob} and target_snr {target_snr}, expected 0 to 1 and '
                 '0 or more'
             )
@@ -273,7 +274,7 @@ class RandomVignetting(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.2.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(self, strength: Sequence[float] = (5.0, 40.0), prob: float = 0.2) -> None:
@@ -308,7 +309,7 @@ class RandomBitDepth(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.2.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(self, step: Sequence[float] = (1.5, 6.0), prob: float = 0.2) -> None:
@@ -340,14 +341,14 @@ class RandomJPEG(BaseDegradation):
         prob (float): Probability of a change. Defaults to 0.2.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(self, quality: Sequence[int] = (50, 95), prob: float = 0.2) -> None:
         super().__init__(prob)
         low, high = check_range(type(self).__name__, 'quality', quality, 1)
         if high > 100:
-            raise ValueError(f'RandomJPEG: quality is {quality}, expected 100 at most')
+            raise UserError(f'RandomJPEG: quality is {quality}, expected 100 at most')
         self.quality = (int(low), int(high))
 
     def degrade(

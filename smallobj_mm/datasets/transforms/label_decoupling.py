@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from ..label_decoupling import decouple_label, resolve_options
 
@@ -31,7 +32,7 @@ class LabelDecoupling(BaseTransform):
             map coded 0/255 by another loader than LoadBinaryMask. Defaults to 255.
 
     Raises:
-        ValueError: If the mode is unknown.
+        UserError: If the mode is unknown.
     """
 
     _warned = False
@@ -57,10 +58,10 @@ class LabelDecoupling(BaseTransform):
             dict: The sample with its maps.
 
         Raises:
-            KeyError: If there is no gt_seg_map.
+            UserError: If there is no gt_seg_map.
         """
         if 'gt_seg_map' not in results:
-            raise KeyError('LabelDecoupling: no gt_seg_map; put LoadBinaryMask before it')
+            raise UserError('LabelDecoupling: no gt_seg_map; put LoadBinaryMask before it')
         truth = results['gt_seg_map']
         interior, boundary = decouple_label(
             truth,

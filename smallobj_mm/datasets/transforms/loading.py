@@ -11,6 +11,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 
 from .high_bit_depth import CHOICES, decode_deep, to_eight_bits, with_channels
@@ -86,7 +87,7 @@ class LoadImageStrict(LoadImageFromFile):
             2**29, a square of 23,170 px.
 
     Raises:
-        ValueError: If high_bit_depth is another word.
+        UserError: If high_bit_depth is another word.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class LoadImageStrict(LoadImageFromFile):
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         if high_bit_depth not in CHOICES:
-            raise ValueError(
+            raise UserError(
                 f'LoadImageStrict: high_bit_depth is {high_bit_depth!r}, expected one of '
                 f'{", ".join(CHOICES)}'
             )
@@ -123,7 +124,7 @@ class LoadImageStrict(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is empty, truncated, not an image or of a format whose size is
+            UserError: If the file is empty, truncated, not an image or of a format whose size is
                 not known before decoding, the image is too large, has more than 8 bits and is not
                 to be scaled, or its size differs from the annotation's.
         """
@@ -133,7 +134,7 @@ class LoadImageStrict(LoadImageFromFile):
         expected = (results.get('width', width), results.get('height', height))
         if (width, height) != expected:
             hint = ', turned by its EXIF orientation' if (height, width) == expected else ''
-            raise ValueError(
+            raise UserError(
                 f'{path}: the image is {width}x{height}{hint}, but its annotation says '
                 f'{expected[0]}x{expected[1]}; use the image that was annotated or correct the size'
             )
@@ -150,17 +151,17 @@ class LoadImageStrict(LoadImageFromFile):
         except FileNotFoundError:
             raise FileNotFoundError(f'{path}: no such image; {advice}') from None
         except IsADirectoryError:
-            raise ValueError(f'{path}: a folder, expected an image file; {advice}') from None
+            raise UserError(f'{path}: a folder, expected an image file; {advice}') from None
         kind = osp.splitext(path)[1] or 'no ending'
         try:
             read_header(io.BytesIO(data), self.max_pixels)
         except ValueError as error:
-            raise ValueError(
+            raise UserError(
                 f'{path}: not readable as an image ({len(data)} bytes, {kind}): {error}; {advice}'
             ) from None
         missing = truncation(data)
         if missing:
-            raise ValueError(f'{path}: truncated image ({len(data)} bytes, {missing}); {advice}')
+            raise UserError(f'{path}: truncated image ({len(data)} bytes, {missing}); {advice}')
         if self.color_type != 'unchanged' and self.imdecode_backend != 'tifffile':
             deep = decode_deep(data, upright=not self.color_type.endswith('ignore_orientation'))
             if deep is not None:
@@ -171,7 +172,7 @@ class LoadImageStrict(LoadImageFromFile):
         except Exception as error:  # each backend has its own; all mean an unreadable file
             img, detail = None, f', {" ".join(str(error).split())[:120]}'
         if img is None:
-            raise ValueError(
+            raise UserError(
                 f'{path}: not readable as an image ({len(data)} bytes, {kind}{detail}); {advice}'
             )
         return img
@@ -181,12 +182,12 @@ class LoadImageStrict(LoadImageFromFile):
         low, high = float(img.min()), float(img.max())
         found = f'{path}: an image of {img.dtype}, values {low:g} to {high:g}'
         if self.high_bit_depth == 'error':
-            raise ValueError(
+            raise UserError(
                 f"{found}, expected 8 bits; give LoadImageStrict high_bit_depth='scale' (each "
                 'image from its own range to 0..255) or convert the files to 8 bits'
             )
         if not np.isfinite([low, high]).all():
-            raise ValueError(
+            raise UserError(
                 f'{found}, expected finite values; replace the file or take it off the list'
             )
         return with_channels(to_eight_bits(img), grey=self.color_type.startswith('grayscale'))

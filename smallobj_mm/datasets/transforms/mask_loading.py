@@ -6,6 +6,7 @@ from typing import Optional
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from ..masks import read_mask
 
@@ -42,12 +43,12 @@ class LoadBinaryMask(BaseTransform):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is truncated, not an image, or of another size than the image.
+            UserError: If it is truncated, not an image, or of another size than the image.
         """
         mask = read_mask(results['seg_map_path'], self.backend_args)
         height, width = results['ori_shape'][:2]
         if mask.shape != (height, width):
-            raise ValueError(
+            raise UserError(
                 f'{results["seg_map_path"]}: the mask is {mask.shape[1]}x{mask.shape[0]}, but its '
                 f'image {results.get("img_path")} is {width}x{height}; expected equal sizes: '
                 'replace one of them or take the pair off the list'

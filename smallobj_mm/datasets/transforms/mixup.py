@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .annotations import Annotations
 
@@ -35,15 +36,15 @@ class BetaMixUp(BaseTransform):
         beta: Second parameter.
 
     Raises:
-        ValueError: If a parameter is outside what is possible, if the images differ in shape, or
+        UserError: If a parameter is outside what is possible, if the images differ in shape, or
             if there is more than one sample to mix in.
     """
 
     def __init__(self, prob: float = 0.15, alpha: float = 8.0, beta: float = 8.0) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'BetaMixUp: prob is {prob}, expected a value in [0, 1]')
+            raise UserError(f'BetaMixUp: prob is {prob}, expected a value in [0, 1]')
         if alpha <= 0 or beta <= 0:
-            raise ValueError(
+            raise UserError(
                 f'BetaMixUp: alpha and beta are {alpha} and {beta}, expected values above 0'
             )
         self.prob = prob
@@ -76,7 +77,7 @@ class BetaMixUp(BaseTransform):
             The sample, unchanged where there is nothing to mix in.
         """
         if 'mix_results' not in results:
-            raise KeyError(
+            raise UserError(
                 "BetaMixUp: the sample has no 'mix_results': use it in the pipeline of an mmdet "
                 'MultiImageMixDataset'
             )
@@ -84,13 +85,13 @@ class BetaMixUp(BaseTransform):
         if not others:
             return results
         if len(others) > 1:
-            raise ValueError(
+            raise UserError(
                 f'BetaMixUp: found {len(others)} samples to mix in, expected 0 or 1 as get_indexes '
                 'draws them'
             )
         first, second = results['img'], others[0]['img']
         if first.shape != second.shape or first.dtype != second.dtype:
-            raise ValueError(
+            raise UserError(
                 f'BetaMixUp: {results.get("img_path", "an image")} is {first.dtype} '
                 f'{first.shape} and {others[0].get("img_path", "another")} is {second.dtype} '
                 f'{second.shape}: bring them to one size first, for example with MosaicAffine'

@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .annotations import Annotations, clip_and_drop
 
@@ -90,7 +91,7 @@ class SmallObjectMosaic(BaseTransform):
         pad_val: Grey value of the canvas where no image is.
 
     Raises:
-        ValueError: If a probability, range or size is outside what is possible, if the images
+        UserError: If a probability, range or size is outside what is possible, if the images
             differ in channels, or if ``mix_results`` has another number of samples.
     """
 
@@ -106,17 +107,15 @@ class SmallObjectMosaic(BaseTransform):
         self.img_scale = check_img_scale('SmallObjectMosaic', img_scale)
         for name, value in (('nine_prob', nine_prob), ('prob', prob)):
             if not 0 <= value <= 1:
-                raise ValueError(
-                    f'SmallObjectMosaic: {name} is {value}, expected a value in [0, 1]'
-                )
+                raise UserError(f'SmallObjectMosaic: {name} is {value}, expected a value in [0, 1]')
         low, high = center_ratio_range
         if not 0 < low <= high < 2:
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMosaic: center_ratio_range is {center_ratio_range}, expected '
                 '0 < low <= high < 2'
             )
         if not 0 <= min_area_ratio < 1:
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMosaic: min_area_ratio is {min_area_ratio}, expected a value in [0, 1)'
             )
         self.nine_prob = nine_prob
@@ -164,13 +163,13 @@ class SmallObjectMosaic(BaseTransform):
             The sample with an image of (2H, 2W[, C]) and the boxes of all images.
         """
         if 'mix_results' not in results:
-            raise KeyError(
+            raise UserError(
                 "SmallObjectMosaic: the sample has no 'mix_results': use it in the pipeline of an "
                 'mmdet MultiImageMixDataset'
             )
         samples = [results, *results['mix_results']]
         if len(samples) not in (1, 4, 9):
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMosaic: found {len(samples) - 1} samples to mix in, expected 0, 3 or '
                 '8 as get_indexes draws them'
             )
@@ -205,7 +204,7 @@ class SmallObjectMosaic(BaseTransform):
         """Resize an image to ``size`` (w, h) and copy what falls onto the canvas at ``corner``."""
         img = sample['img']
         if img.shape[2:] != canvas.shape[2:] or img.dtype != canvas.dtype:
-            raise ValueError(
+            raise UserError(
                 f'SmallObjectMosaic: {sample.get("img_path", "an image")} is {img.dtype} of shape '
                 f'{img.shape}, the first image has {canvas.dtype} and {canvas.shape[2:]} channels: '
                 "load all images alike, for example with LoadImageFromFile(color_type='color')"
@@ -234,7 +233,7 @@ def check_img_scale(user: str, img_scale: Sequence[int]) -> tuple[int, int]:
     """Return a size as (width, height), or raise ValueError if it is not two positive integers."""
     scale = tuple(img_scale) if isinstance(img_scale, (tuple, list)) else ()
     if len(scale) != 2 or not all(isinstance(side, int) and side > 0 for side in scale):
-        raise ValueError(
+        raise UserError(
             f'{user}: img_scale is {img_scale!r}, expected (width, height) in whole pixels'
         )
     return scale

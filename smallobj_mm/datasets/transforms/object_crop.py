@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from .affine import translation
 from .annotations import Annotations, clip_and_drop
@@ -48,7 +49,7 @@ class ObjectCenteredCrop(BaseTransform):
         pad_val: Grey value where there is no image.
 
     Raises:
-        ValueError: If an option is outside what is possible.
+        UserError: If an option is outside what is possible.
 
     Examples:
         >>> ObjectCenteredCrop(256, size_weights=[(16, 3.0), (32, 2.0)])  # doctest: +SKIP
@@ -67,18 +68,18 @@ class ObjectCenteredCrop(BaseTransform):
         sides = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
         sides = tuple(sides) if isinstance(sides, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise ValueError(
+            raise UserError(
                 f'ObjectCenteredCrop: crop_size is {crop_size!r}, expected one whole number of '
                 'pixels or (height, width)'
             )
         check_probabilities('ObjectCenteredCrop', prob=prob)
         if not 0 <= min_area_ratio < 1:
-            raise ValueError(
+            raise UserError(
                 f'ObjectCenteredCrop: min_area_ratio is {min_area_ratio}, expected a value in '
                 '[0, 1)'
             )
         if cut_objects not in ('ignore', 'drop'):
-            raise ValueError(
+            raise UserError(
                 f"ObjectCenteredCrop: cut_objects is {cut_objects!r}, expected 'ignore' or 'drop'"
             )
         self.crop_size = sides

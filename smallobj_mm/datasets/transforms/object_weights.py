@@ -7,6 +7,8 @@ from typing import Sequence
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 from .annotations import Annotations
 
 
@@ -23,7 +25,7 @@ class ObjectWeights:
             there is none.
 
     Raises:
-        ValueError: If a weight is negative or no number, or the limits do not rise.
+        UserError: If a weight is negative or no number, or the limits do not rise.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class ObjectWeights:
         if self.classes is not None and not (
             self.classes.ndim == 1 and (self.classes >= 0).all() and np.isfinite(self.classes).all()
         ):
-            raise ValueError(
+            raise UserError(
                 f'{user}: class_weights is {class_weights}, expected one finite number of at least '
                 '0 for each class'
             )
@@ -48,7 +50,7 @@ class ObjectWeights:
             or (np.diff(sizes[:, 0]) <= 0).any()
             or not ((sizes >= 0) & np.isfinite(sizes)).all()
         ):
-            raise ValueError(
+            raise UserError(
                 f'{user}: size_weights is {size_weights}, expected pairs (limit in pixels, weight) '
                 'with rising limits and finite weights of at least 0'
             )
@@ -65,7 +67,7 @@ class ObjectWeights:
             Array (n,) float64, not normalized.
 
         Raises:
-            ValueError: If a label has no weight.
+            UserError: If a label has no weight.
         """
         sides = annotations.boxes[:, 2:] - annotations.boxes[:, :2]
         root = np.sqrt(np.clip(sides, 0, None).prod(axis=1))
@@ -74,7 +76,7 @@ class ObjectWeights:
         if self.classes is not None and len(weights):
             top = int(annotations.labels.max())
             if top >= len(self.classes):
-                raise ValueError(
+                raise UserError(
                     f'{self.user}: class_weights has {len(self.classes)} numbers, but there are '
                     f'objects of class {top}: give one number for each class of the data set'
                 )
@@ -94,4 +96,4 @@ def check_probabilities(user: str, **values: float) -> None:
     """Raise ValueError, naming the option, unless all values lie in [0, 1]."""
     for name, value in values.items():
         if not 0 <= value <= 1:
-            raise ValueError(f'{user}: {name} is {value}, expected a value in [0, 1]')
+            raise UserError(f'{user}: {name} is {value}, expected a value in [0, 1]')

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 
 @TRANSFORMS.register_module()
@@ -24,14 +25,14 @@ class RandomGammaNoise(BaseTransform):
         prob (float): Probability of a change. Defaults to 0.5.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
         self, gamma: Sequence[float] = (0.7, 1.4), noise: float = 3.0, prob: float = 0.5
     ) -> None:
         if len(gamma) != 2 or not 0 < gamma[0] <= gamma[1] or noise < 0 or not 0 <= prob <= 1:
-            raise ValueError(
+            raise UserError(
                 f'RandomGammaNoise: gamma is {gamma}, noise {noise} and prob {prob}, expected '
                 '0 < least <= largest, noise >= 0 and 0 <= prob <= 1'
             )
@@ -56,11 +57,11 @@ class RandomGammaNoise(BaseTransform):
             dict: The sample with its new image.
 
         Raises:
-            TypeError: If the image is not uint8.
+            UserError: If the image is not uint8.
         """
         img = results['img']
         if img.dtype != np.uint8:
-            raise TypeError(f'RandomGammaNoise: img is {img.dtype}, expected uint8')
+            raise UserError(f'RandomGammaNoise: img is {img.dtype}, expected uint8')
         change, gamma, deviation = self._draw()
         if change:
             curve = 255 * np.linspace(0, 1, 256, dtype=np.float32) ** np.float32(gamma)

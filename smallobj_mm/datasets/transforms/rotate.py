@@ -6,6 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 
 @TRANSFORMS.register_module()
@@ -20,12 +21,12 @@ class RandomRot90(BaseTransform):
             which all four orientations are equally likely.
 
     Raises:
-        ValueError: If ``prob`` is not between 0 and 1.
+        UserError: If ``prob`` is not between 0 and 1.
     """
 
     def __init__(self, prob: float = 0.75) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'RandomRot90: prob is {prob}, expected 0 to 1')
+            raise UserError(f'RandomRot90: prob is {prob}, expected 0 to 1')
         self.prob = prob
 
     @cache_randomness

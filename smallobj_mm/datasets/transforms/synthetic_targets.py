@@ -6,6 +6,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from ..target_patches import TargetPatch
 from ..target_shapes import AREA_PROBS, AREAS, KINDS, MASK_LEVEL, draw_target
@@ -60,7 +61,7 @@ class SyntheticTargets(BasePasting):
         attempts (int): Defaults to 12.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
 
     Example:
         >>> import numpy as np
@@ -104,26 +105,26 @@ class SyntheticTargets(BasePasting):
             attempts=attempts,
         )
         if not kinds or not set(kinds) <= set(KINDS):
-            raise ValueError(f'SyntheticTargets: kinds is {kinds}, expected some of {tuple(KINDS)}')
+            raise UserError(f'SyntheticTargets: kinds is {kinds}, expected some of {tuple(KINDS)}')
         for option, value in dict(dim_snr=dim_snr, contrast=contrast, psf=psf).items():
             if len(value) != 2 or not 0 < value[0] <= value[1]:
-                raise ValueError(
+                raise UserError(
                     f'SyntheticTargets: {option} is {value}, expected 0 < least <= largest'
                 )
         if len(areas) != len(area_probs) or any(
             len(pair) != 2 or not 1 <= pair[0] <= pair[1] for pair in areas
         ):
-            raise ValueError(
+            raise UserError(
                 f'SyntheticTargets: areas is {areas} and area_probs {area_probs}, expected as '
                 'many pairs 1 <= least <= largest as probabilities'
             )
         if min(area_probs) < 0 or not sum(area_probs) > 0:
-            raise ValueError(
+            raise UserError(
                 f'SyntheticTargets: area_probs is {area_probs}, expected none below 0 and a sum '
                 'above 0'
             )
         if not 0 < mask_level < 1 or not 0 <= dim_prob <= 1:
-            raise ValueError(
+            raise UserError(
                 f'SyntheticTargets: mask_level is {mask_level} and dim_prob {dim_prob}, expected '
                 'between 0 and 1'
             )

@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from smallobj_mm.registry import DATASETS, TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from ..masks import read_mask
 from ..target_patches import TargetPatch, cut_targets, warp_patch
@@ -31,7 +32,7 @@ def load_patches(source: Mapping, max_side: int = 40, min_snr: float = 2.0) -> L
         list[TargetPatch]: The patches, in the order of the data set.
 
     Raises:
-        ValueError: If no target is left.
+        UserError: If no target is left.
     """
     key = json.dumps([dict(source), max_side, min_snr], sort_keys=True, default=repr)
     if key not in _POOLS:
@@ -45,14 +46,14 @@ def load_patches(source: Mapping, max_side: int = 40, min_snr: float = 2.0) -> L
             img = load(dict(img_path=info['img_path']))['img']
             mask = read_mask(info['seg_map_path'])
             if img.shape != mask.shape:
-                raise ValueError(
+                raise UserError(
                     f'{info["seg_map_path"]}: the mask is {mask.shape[1]}x{mask.shape[0]}, but its '
                     f'image is {img.shape[1]}x{img.shape[0]}; expected equal sizes: replace one of '
                     'them or take the pair off the list'
                 )
             patches.extend(cut_targets(img, mask, max_side, min_snr))
         if not patches:
-            raise ValueError(
+            raise UserError(
                 f'TargetCopyPaste: no target to paste in the {len(dataset)} images of '
                 f'{dict(source)}; expected some that are at most {max_side} px long and have '
                 f'{min_snr} times the contrast of their background: raise max_side or lower '
@@ -108,7 +109,7 @@ class TargetCopyPaste(BasePasting):
         attempts (int): Defaults to 12.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
 
     Example:
         >>> pipeline = [
@@ -158,16 +159,16 @@ class TargetCopyPaste(BasePasting):
             attempts=attempts,
         )
         if not sources or isinstance(sources, Mapping):
-            raise ValueError(
+            raise UserError(
                 f'TargetCopyPaste: sources is {sources!r}, expected a list of configs of data sets'
             )
         for option, value in dict(scale=scale, gain=gain, snr=snr).items():
             if len(value) != 2 or not 0 < value[0] <= value[1]:
-                raise ValueError(
+                raise UserError(
                     f'TargetCopyPaste: {option} is {value}, expected 0 < least <= largest'
                 )
         if rotate < 0 or max_side < 1 or min_snr < 0:
-            raise ValueError(
+            raise UserError(
                 f'TargetCopyPaste: rotate is {rotate}, max_side {max_side} and min_snr {min_snr}, '
                 'expected rotate >= 0, max_side >= 1 and min_snr >= 0'
             )

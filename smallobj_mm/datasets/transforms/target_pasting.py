@@ -8,6 +8,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
+from smallobj_mm.utils.errors import UserError
+
 from ..target_patches import TargetPatch, add_patch
 
 #: Largest seed, exclusive, that is drawn from NumPy's global state.
@@ -41,7 +43,7 @@ class BasePasting(BaseTransform):
         attempts (int): Places tried for each target.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -58,15 +60,15 @@ class BasePasting(BaseTransform):
     ) -> None:
         name = type(self).__name__
         if len(num_targets) != 2 or not 0 <= num_targets[0] <= num_targets[1]:
-            raise ValueError(f'{name}: num_targets is {num_targets}, expected 0 <= least <= most')
+            raise UserError(f'{name}: num_targets is {num_targets}, expected 0 <= least <= most')
         if len(opacity) != 2 or not 0 <= opacity[0] <= opacity[1] <= 1:
-            raise ValueError(f'{name}: opacity is {opacity}, expected 0 <= least <= largest <= 1')
+            raise UserError(f'{name}: opacity is {opacity}, expected 0 <= least <= largest <= 1')
         probabilities = dict(prob=prob, empty_prob=empty_prob, calm_prob=calm_prob)
         for option, value in dict(probabilities, dark_prob=dark_prob).items():
             if value is not None and not 0 <= value <= 1:
-                raise ValueError(f'{name}: {option} is {value}, expected 0 to 1')
+                raise UserError(f'{name}: {option} is {value}, expected 0 to 1')
         if gap < 0 or attempts < 1 or min_contrast <= 0:
-            raise ValueError(
+            raise UserError(
                 f'{name}: gap is {gap}, attempts {attempts} and min_contrast {min_contrast}, '
                 'expected gap >= 0, attempts >= 1 and min_contrast > 0'
             )
@@ -109,9 +111,9 @@ class BasePasting(BaseTransform):
             dict: The sample; its image and truth are new arrays where something was pasted.
 
         Raises:
-            KeyError: If there is no gt_seg_map.
-            TypeError: If the image is neither uint8 nor float32.
-            ValueError: If the image and the truth differ in size, or the sample has maps that
+            UserError: If there is no gt_seg_map.
+            UserError: If the image is neither uint8 nor float32.
+            UserError: If the image and the truth differ in size, or the sample has maps that
                 were made from the truth.
         """
         self._check(results)
@@ -131,17 +133,17 @@ class BasePasting(BaseTransform):
     def _check(self, results: dict) -> None:
         name = type(self).__name__
         if 'gt_seg_map' not in results:
-            raise KeyError(f'{name}: no gt_seg_map; put LoadBinaryMask before it')
+            raise UserError(f'{name}: no gt_seg_map; put LoadBinaryMask before it')
         if 'gt_interior_map' in results:
-            raise ValueError(
+            raise UserError(
                 f'{name}: the sample has a gt_interior_map, which pasted targets would not be in; '
                 f'put {name} before LabelDecoupling'
             )
         img, truth = results['img'], results['gt_seg_map']
         if img.dtype not in (np.uint8, np.float32):
-            raise TypeError(f'{name}: img is {img.dtype}, expected uint8 or float32 of 0 to 255')
+            raise UserError(f'{name}: img is {img.dtype}, expected uint8 or float32 of 0 to 255')
         if img.shape[:2] != truth.shape:
-            raise ValueError(
+            raise UserError(
                 f'{name}: img is {img.shape[:2]} but gt_seg_map {truth.shape}, expected equal '
                 'sizes; load both before any resize'
             )

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from ..target_scaling import resize_image, resize_target_mask
 from .crops import TargetAwareCrop
@@ -20,7 +21,7 @@ def _resize(owner: str, results: dict, height: int, width: int, smooth: bool) ->
     """Scale the image, the maps in seg_fields and the boxes; the sample is changed in place."""
     stale = [name for name in _MAPS if name in results]
     if stale:
-        raise ValueError(
+        raise UserError(
             f'{owner}: the sample has a {stale[0]}, which would not be that of the scaled truth; '
             f'put {owner} before LabelDecoupling'
         )
@@ -61,13 +62,13 @@ class RandomTargetScale(BaseTransform):
         prob (float): Probability of a change. Defaults to 1.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(self, scale: Sequence[float] = (0.5, 2.0), prob: float = 1.0) -> None:
         self.scale = check_range(type(self).__name__, 'scale', scale, 1e-3)
         if not 0 <= prob <= 1:
-            raise ValueError(f'RandomTargetScale: prob is {prob}, expected 0 to 1')
+            raise UserError(f'RandomTargetScale: prob is {prob}, expected 0 to 1')
         self.prob = prob
 
     @cache_randomness
@@ -85,7 +86,7 @@ class RandomTargetScale(BaseTransform):
             dict: The scaled sample.
 
         Raises:
-            ValueError: If the sample has maps that were made from the truth.
+            UserError: If the sample has maps that were made from the truth.
         """
         factor, smooth = self._draw()
         if factor == 1:
@@ -116,7 +117,7 @@ class ScaledTargetCrop(TargetAwareCrop):
         jitter (float): See :class:`TargetAwareCrop`. Defaults to 0.4.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class ScaledTargetCrop(TargetAwareCrop):
         super().__init__(size, prob, jitter)
         self.scale = check_range(type(self).__name__, 'scale', scale, 1e-3)
         if not 0 <= scale_prob <= 1:
-            raise ValueError(f'ScaledTargetCrop: scale_prob is {scale_prob}, expected 0 to 1')
+            raise UserError(f'ScaledTargetCrop: scale_prob is {scale_prob}, expected 0 to 1')
         self.scale_prob = scale_prob
 
     @cache_randomness
@@ -148,7 +149,7 @@ class ScaledTargetCrop(TargetAwareCrop):
             dict: The sample, of the size of the crop.
 
         Raises:
-            ValueError: If the sample has maps that were made from the truth.
+            UserError: If the sample has maps that were made from the truth.
         """
         factor, smooth = self._draw_factor()
         results = self._crop(results, [max(round(side / factor), 1) for side in self.size])

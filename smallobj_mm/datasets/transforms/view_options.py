@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
+
 
 def is_number(value: Any, low: float, high: float = math.inf) -> bool:
     """Whether ``value`` is a finite number within bounds, not a bool."""
@@ -28,11 +30,11 @@ def check_pair(owner: str, name: str, value: Any, low: float, high: float) -> tu
     """A pair (smallest, largest) within bounds.
 
     Raises:
-        ValueError: If it is none.
+        UserError: If it is none.
     """
     pair = isinstance(value, (list, tuple)) and len(value) == 2
     if not pair or not all(is_number(one, low, high) for one in value) or value[0] > value[1]:
-        raise ValueError(
+        raise UserError(
             f'{owner}: {name} is {value!r}, expected (smallest, largest) within [{low:g}, {high:g}]'
         )
     return value[0], value[1]
@@ -42,10 +44,10 @@ def check_number(owner: str, name: str, value: Any, most: float, what: str) -> f
     """A number in [0, most].
 
     Raises:
-        ValueError: If it is none.
+        UserError: If it is none.
     """
     if not is_number(value, 0, most):
-        raise ValueError(f'{owner}: {name} is {value!r}, expected {what} in [0, {most:g}]')
+        raise UserError(f'{owner}: {name} is {value!r}, expected {what} in [0, {most:g}]')
     return value
 
 
@@ -53,6 +55,6 @@ def check_prob(owner: str, prob: Any) -> float:
     """A probability.
 
     Raises:
-        ValueError: If it is none.
+        UserError: If it is none.
     """
     return check_number(owner, 'prob', prob, 1, 'a probability')

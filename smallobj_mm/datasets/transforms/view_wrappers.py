@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmpretrain.structures import DataSample
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from . import view_ops
 from .view_differences import TARGETS, difference, new_record
@@ -33,8 +34,8 @@ class AugmentedViews(BaseTransform):
             whose last transform is ``LocalCrops``, all of the same grid.
 
     Raises:
-        ValueError: If there are fewer than two whole views, or a further view is not local.
-        TypeError: If the image is not 8-bit colour.
+        UserError: If there are fewer than two whole views, or a further view is not local.
+        UserError: If the image is not 8-bit colour.
     """
 
     def __init__(self, views: Sequence[Pipeline]) -> None:
@@ -46,7 +47,7 @@ class AugmentedViews(BaseTransform):
         """Make the views."""
         img = results.pop('img')
         if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
-            raise TypeError(
+            raise UserError(
                 f'AugmentedViews: {results.get("img_path", "the image")} is {img.dtype} of shape '
                 f"{img.shape}, expected uint8 (H, W, 3): load it with color_type='color' and "
                 'without to_float32'
@@ -66,14 +67,14 @@ class AugmentedViews(BaseTransform):
 def _check_views(views: Sequence[Pipeline]) -> None:
     """That there are pipelines, enough of them."""
     if not isinstance(views, (list, tuple)):
-        raise ValueError(f'AugmentedViews: views is {views!r}, expected a list of pipelines')
+        raise UserError(f'AugmentedViews: views is {views!r}, expected a list of pipelines')
     for i, pipeline in enumerate(views):
         if not isinstance(pipeline, (list, tuple)):
-            raise ValueError(
+            raise UserError(
                 f'AugmentedViews: views[{i}] is {pipeline!r}, expected a list of transforms'
             )
     if len(views) < 2:
-        raise ValueError(
+        raise UserError(
             f'AugmentedViews: views has {len(views)} pipelines, expected two whole views and then '
             'any local ones'
         )
@@ -90,13 +91,13 @@ def _local_grid(pipelines: Sequence[Sequence[Callable]]) -> int | None:
         if isinstance(last, LocalCrops) != (i >= 2):
             found = 'nothing' if last is None else type(last).__name__
             expected = 'a whole view' if i < 2 else 'LocalCrops'
-            raise ValueError(
+            raise UserError(
                 f'AugmentedViews: views[{i}] ends in {found}, expected {expected}: the first two '
                 'views are whole, all others local'
             )
     grids = sorted({last.grid for last in lasts if isinstance(last, LocalCrops)})
     if len(grids) > 1:
-        raise ValueError(
+        raise UserError(
             f'AugmentedViews: the grids of LocalCrops are {grids}, expected one for all local '
             "views: the model's local_grid"
         )
@@ -119,12 +120,12 @@ class LocalCrops(BaseTransform):
         ``(H, W, 3)`` -> ``(grid * size, grid * size, 3)``.
 
     Raises:
-        ValueError: If an option is below 1 or a cell is smaller than a crop.
+        UserError: If an option is below 1 or a cell is smaller than a crop.
     """
 
     def __init__(self, grid: int = 3, size: int = 64) -> None:
         if not is_count(grid) or not is_count(size):
-            raise ValueError(
+            raise UserError(
                 f'LocalCrops: grid is {grid!r} and size {size!r}, expected integers of 1 or more'
             )
         self.grid = grid
@@ -135,7 +136,7 @@ class LocalCrops(BaseTransform):
         img = results['img']
         height, width = (side // self.grid for side in img.shape[:2])
         if min(height, width) < self.size:
-            raise ValueError(
+            raise UserError(
                 f'LocalCrops: cells of {width}x{height} px, expected at least the {self.size} px '
                 f'of a crop; give RecordedCrop a size of {self.grid * self.size} or more'
             )
@@ -164,7 +165,7 @@ class PackViews(BaseTransform):
         meta_keys: What else the data sample keeps, besides ``local_grid`` of the local views.
 
     Raises:
-        ValueError: If a target is unknown.
+        UserError: If a target is unknown.
     """
 
     def __init__(
@@ -174,7 +175,7 @@ class PackViews(BaseTransform):
     ) -> None:
         unknown = sorted(set(targets) - set(TARGETS))
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f'PackViews: targets has {unknown}, expected names among {", ".join(TARGETS)}'
             )
         self.targets = tuple(targets)

@@ -11,6 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 from . import view_ops
 from .view_differences import new_record, part_of_source
@@ -32,7 +33,7 @@ class RecordedCrop(BaseTransform):
         interpolation: 'bilinear', 'area', 'bicubic' or 'nearest'.
 
     Raises:
-        ValueError: If an option is out of its range.
+        UserError: If an option is out of its range.
     """
 
     def __init__(
@@ -43,12 +44,12 @@ class RecordedCrop(BaseTransform):
         interpolation: str = 'bilinear',
     ) -> None:
         if not is_count(size):
-            raise ValueError(
+            raise UserError(
                 f'RecordedCrop: size is {size!r}, expected an integer of 1 or more: the side of '
                 'the square in px'
             )
         if interpolation not in list(view_ops.INTERPOLATIONS):  # a list: of any kind to compare
-            raise ValueError(
+            raise UserError(
                 f'RecordedCrop: interpolation is {interpolation!r}, expected one of '
                 f'{", ".join(view_ops.INTERPOLATIONS)}'
             )
@@ -82,7 +83,7 @@ class RecordedFlip(BaseTransform):
         prob: Probability.
 
     Raises:
-        ValueError: If the probability is not in [0, 1].
+        UserError: If the probability is not in [0, 1].
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -107,7 +108,7 @@ class RecordedRotation(BaseTransform):
         prob: Probability that it is turned at all.
 
     Raises:
-        ValueError: If the probability is not in [0, 1].
+        UserError: If the probability is not in [0, 1].
     """
 
     #: Directions (x, y) before -> after a quarter turn against the clock.
@@ -144,7 +145,7 @@ class RecordedColorJitter(BaseTransform):
         prob: Probability that anything is changed.
 
     Raises:
-        ValueError: If an option is out of its range.
+        UserError: If an option is out of its range.
     """
 
     def __init__(
@@ -194,7 +195,7 @@ class RecordedGrayscale(BaseTransform):
         prob: Probability.
 
     Raises:
-        ValueError: If the probability is not in [0, 1].
+        UserError: If the probability is not in [0, 1].
     """
 
     def __init__(self, prob: float = 0.2) -> None:
@@ -216,7 +217,7 @@ class RecordedBlur(BaseTransform):
         prob: Probability.
 
     Raises:
-        ValueError: If an option is out of its range.
+        UserError: If an option is out of its range.
     """
 
     def __init__(self, sigma: tuple[float, float] = (0.1, 2.0), prob: float = 0.5) -> None:
@@ -241,7 +242,7 @@ class RecordedSolarize(BaseTransform):
         prob: Probability.
 
     Raises:
-        ValueError: If an option is out of its range.
+        UserError: If an option is out of its range.
     """
 
     def __init__(self, threshold: tuple[float, float] = (128, 128), prob: float = 0.2) -> None:

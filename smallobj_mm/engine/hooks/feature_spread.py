@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from smallobj_mm.registry import HOOKS
+from smallobj_mm.utils.errors import UserError
 
 
 class Spread(NamedTuple):
@@ -67,14 +68,14 @@ class FeatureSpreadHook(Hook):
         patience: Measurements in a row under it before the warning.
 
     Raises:
-        ValueError: If an option is out of its range; in training, if an epoch has no batch.
+        UserError: If an option is out of its range; in training, if an epoch has no batch.
     """
 
     priority = 'NORMAL'  # before the logger's
 
     def __init__(self, interval: int = 50, collapsed_below: float = 0.1, patience: int = 3) -> None:
         if interval < 1 or patience < 1 or not 0 <= collapsed_below <= 1:
-            raise ValueError(
+            raise UserError(
                 f'FeatureSpreadHook: interval is {interval}, patience {patience}, collapsed_below '
                 f'{collapsed_below}, expected 1 or more, 1 or more, and a spread in [0, 1]'
             )
@@ -89,7 +90,7 @@ class FeatureSpreadHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen to the neck; an epoch without a batch would pass for training."""
         if len(runner.train_dataloader) == 0:
-            raise ValueError(
+            raise UserError(
                 f'train_dataloader: {len(runner.train_dataloader.dataset)} images make no whole '
                 'batch, expected one or more an epoch; lower batch_size or give more images'
             )

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from smallobj_mm.registry import HOOKS
+from smallobj_mm.utils.errors import UserError
 
 _CHUNK = 1024  # queries compared at once
 
@@ -72,7 +73,7 @@ class KNNAccuracyHook(Hook):
         k: Neighbours that vote.
 
     Raises:
-        ValueError: If an option is below 1, or an image has no label.
+        UserError: If an option is below 1, or an image has no label.
     """
 
     priority = 'NORMAL'
@@ -85,7 +86,7 @@ class KNNAccuracyHook(Hook):
         k: int = 1,
     ) -> None:
         if interval < 1 or k < 1:
-            raise ValueError(
+            raise UserError(
                 f'KNNAccuracyHook: interval is {interval} and k {k}, expected 1 or more'
             )
         self.interval = interval
@@ -133,7 +134,7 @@ class KNNAccuracyHook(Hook):
             pooled = (maps[-1] if isinstance(maps, (tuple, list)) else maps).mean(dim=(2, 3))
             for sample, feature in zip(data['data_samples'], pooled.cpu()):
                 if 'gt_label' not in sample:
-                    raise ValueError(
+                    raise UserError(
                         f'KNNAccuracyHook: {sample.get("img_path", "an image")} has no label; '
                         'expected a data set with labels (with_label=True), or take the hook out'
                     )

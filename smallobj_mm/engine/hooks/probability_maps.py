@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from smallobj_mm.registry import HOOKS
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.utils.probability_maps import BITS, encode_probabilities, foreground_probability
 
@@ -28,7 +29,7 @@ class ProbabilityMapHook(Hook):
         bits: 8 or 16 bits a pixel.
 
     Raises:
-        ValueError: ``bits`` is neither; when used: a prediction is no probability map, or two
+        UserError: ``bits`` is neither; when used: a prediction is no probability map, or two
             images have the same name.
     """
 
@@ -36,7 +37,7 @@ class ProbabilityMapHook(Hook):
 
     def __init__(self, out_dir: str, bits: int = 8) -> None:
         if bits not in BITS:
-            raise ValueError(f'ProbabilityMapHook: bits is {bits}, expected 8 or 16')
+            raise UserError(f'ProbabilityMapHook: bits is {bits}, expected 8 or 16')
         self.out_dir = Path(out_dir)
         self.bits = bits
         self._written: dict[str, str] = {}
@@ -56,20 +57,20 @@ class ProbabilityMapHook(Hook):
         for sample in outputs or ():
             path = sample.get('img_path')
             if path is None:
-                raise ValueError(
+                raise UserError(
                     'ProbabilityMapHook: a sample has no img_path: add it to the '
                     'meta_keys of the last step of the test pipeline'
                 )
             name = Path(path).stem
             other = self._written.setdefault(name, path)
             if other != path:
-                raise ValueError(
+                raise UserError(
                     f'ProbabilityMapHook: {path} has the name of {other}: both maps '
                     f'would be {name}.png; rename one of the images'
                 )
             probability = foreground_probability(sample, f'ProbabilityMapHook: {path}')
             if not (np.min(probability) >= 0 and np.max(probability) <= 1):
-                raise ValueError(
+                raise UserError(
                     f'ProbabilityMapHook: {path}: values from {np.min(probability):g} to '
                     f'{np.max(probability):g}, expected probabilities in [0, 1]'
                 )

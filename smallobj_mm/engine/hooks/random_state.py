@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
+from smallobj_mm.compat.mmengine_internals import drop_workers, is_resuming
 from smallobj_mm.registry import HOOKS
 
 _KEY = 'random_state'
@@ -50,7 +51,7 @@ class RandomStateHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the state out of a checkpoint that training resumes from."""
-        self._loaded = checkpoint.pop(_KEY, None) if runner._resume else None
+        self._loaded = checkpoint.pop(_KEY, None) if is_resuming(runner) else None
 
     def before_train(self, runner: Runner) -> None:
         """Restore a resumed state; give worker seeding back to PyTorch."""
@@ -74,11 +75,7 @@ class RandomStateHook(Hook):
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
         _seed_all(runner.seed, runner.epoch, get_rank())
-        loader = runner.train_dataloader
-        if loader.persistent_workers:
-            # The documented switch cannot be turned after construction; without the iterator that
-            # it keeps, the loader starts new workers.
-            loader._iterator = None
+        drop_workers(runner.train_dataloader)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Keep the generators' state over validation."""

@@ -11,10 +11,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from smallobj_mm.checkpoints.file_backend import ATOMIC_BACKEND
 from smallobj_mm.registry import HOOKS
 from smallobj_mm.utils.io import atomic_write_text
-
-from ..file_backend import ATOMIC_BACKEND
 
 #: What a killed process leaves of a file that utils.io was writing.
 _LEFT_OVER = re.compile(r'\.(?:last_checkpoint|.+\.pth)\.\d+\.[0-9a-f]+\.tmp')

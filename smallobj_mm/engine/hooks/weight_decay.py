@@ -5,7 +5,9 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from smallobj_mm.compat.mmengine_internals import accumulative_counts
 from smallobj_mm.registry import HOOKS
+from smallobj_mm.utils.errors import UserError
 
 _NOMINAL = 'nominal_weight_decay'
 
@@ -23,14 +25,14 @@ class BatchScaledWeightDecayHook(Hook):
         base_total_batch_size: The nominal batch, at which the decay is as written.
 
     Raises:
-        ValueError: ``base_total_batch_size`` is less than 1.
+        UserError: ``base_total_batch_size`` is less than 1.
     """
 
     priority = 'NORMAL'
 
     def __init__(self, base_total_batch_size: int = 64) -> None:
         if base_total_batch_size < 1:
-            raise ValueError(
+            raise UserError(
                 'BatchScaledWeightDecayHook: base_total_batch_size is '
                 f'{base_total_batch_size}, expected 1 or more'
             )
@@ -39,7 +41,7 @@ class BatchScaledWeightDecayHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Scale every group, also after resuming."""
         wrapper = runner.optim_wrapper
-        accumulated = wrapper._accumulative_counts  # mmengine has no public name for it
+        accumulated = accumulative_counts(wrapper)
         total = runner.train_dataloader.batch_sampler.batch_size * get_world_size() * accumulated
         factor = total / self.base_total_batch_size
         for group in wrapper.optimizer.param_groups:

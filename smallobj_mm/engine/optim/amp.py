@@ -5,6 +5,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from smallobj_mm.utils.errors import UserError
+
 from . import wrappers  # noqa: F401  registers what the table below names
 
 #: Wrapper of the config -> (its float16 form on CUDA, its bfloat16 form on the CPU).
@@ -34,18 +36,18 @@ def enable_amp(cfg: Config) -> Config:
         The same config.
 
     Raises:
-        ValueError: ``cfg.optim_wrapper`` is missing, or of a type without a mixed-precision form.
+        UserError: ``cfg.optim_wrapper`` is missing, or of a type without a mixed-precision form.
     """
     wrapper = cfg.get('optim_wrapper')
     if wrapper is None:
-        raise ValueError(
+        raise UserError(
             'optim_wrapper is missing from the config: --amp has nothing to change, '
             "add optim_wrapper=dict(type='OptimWrapper', optimizer=...)"
         )
     kind = wrapper.get('type', 'OptimWrapper')
     name = getattr(kind, '__name__', kind).rpartition('.')[2]
     if name not in _MIXED:
-        raise ValueError(
+        raise UserError(
             f'optim_wrapper.type is {name!r}, which has no mixed-precision form: '
             f'expected one of {sorted(_MIXED)}, or run without --amp'
         )

@@ -10,6 +10,7 @@ from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 from smallobj_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from smallobj_mm.utils.errors import UserError
 
 #: ``param_group['name']`` of the groups, in their order.
 DECAYED = 'decayed'
@@ -38,12 +39,12 @@ class DecayGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg: Must be empty: the groups are fixed.
 
     Raises:
-        ValueError: ``paramwise_cfg`` is not empty, or the model has nothing to train.
+        UserError: ``paramwise_cfg`` is not empty, or the model has nothing to train.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
         if paramwise_cfg:
-            raise ValueError(
+            raise UserError(
                 f'optim_wrapper.paramwise_cfg is {dict(paramwise_cfg)}, but '
                 f'{type(self).__name__} makes its own groups: remove paramwise_cfg or use '
                 'DefaultOptimWrapperConstructor'
@@ -54,7 +55,7 @@ class DecayGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Build the optimizer over the groups of ``model`` and wrap it."""
         groups = decay_groups(getattr(model, 'module', model) if is_model_wrapper(model) else model)
         if not any(groups.values()):
-            raise ValueError(
+            raise UserError(
                 f'{type(model).__name__} has no parameter with requires_grad=True: '
                 'nothing to train, unfreeze a part of it'
             )

@@ -12,9 +12,10 @@ from typing import Any
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from smallobj_mm.compat.mmengine_internals import ParamScheduler
 from smallobj_mm.registry import PARAM_SCHEDULERS
+from smallobj_mm.utils.errors import UserError
 
 from ..optim.constructor import BIASES
 
@@ -43,7 +44,7 @@ def warmup_length(
     return max(1, min(wanted, int(total_iters * max_fraction)))
 
 
-class _WarmupFromEpochs(_ParamScheduler):
+class _WarmupFromEpochs(ParamScheduler):
     """What both schedules share: built from epochs, counted in iterations."""
 
     def __init__(
@@ -62,14 +63,14 @@ class _WarmupFromEpochs(_ParamScheduler):
     ) -> None:
         name = type(self).__name__
         if by_epoch or epoch_length < 1:
-            raise ValueError(
+            raise UserError(
                 f'{name}: by_epoch without convert_to_iter_based, but its warm-up '
                 'counts iterations: set by_epoch=True, convert_to_iter_based=True'
             )
         if begin != 0:
-            raise ValueError(f'{name}: begin is {begin}, expected 0: it covers the whole run')
+            raise UserError(f'{name}: begin is {begin}, expected 0: it covers the whole run')
         if not 0 < max_fraction <= 1:
-            raise ValueError(f'{name}: max_fraction is {max_fraction}, expected 0 < x <= 1')
+            raise UserError(f'{name}: max_fraction is {max_fraction}, expected 0 < x <= 1')
         self.total_iters = end
         self.warmup_iters = warmup_length(
             epoch_length, end, warmup_epochs, min_warmup_iters, max_fraction
@@ -90,7 +91,7 @@ class _WarmupFromEpochs(_ParamScheduler):
     ) -> '_WarmupFromEpochs':
         """mmengine's hook for ``convert_to_iter_based=True``; ``end`` (epochs) is the run's."""
         if not by_epoch:
-            raise ValueError(f'{cls.__name__}: by_epoch is False, expected True')
+            raise UserError(f'{cls.__name__}: by_epoch is False, expected True')
         return cls(
             *args,
             begin=begin,
@@ -106,7 +107,7 @@ class _WarmupFromEpochs(_ParamScheduler):
 
 
 @PARAM_SCHEDULERS.register_module()
-class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, _ParamScheduler):
+class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, ParamScheduler):
     """Learning rate: one half cosine over the whole run, under a linear warm-up.
 
     With t of T iterations done, the cosine gives
@@ -129,11 +130,11 @@ class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, _ParamScheduler):
         begin: Must be 0.
         by_epoch: Must be True in a config, with ``convert_to_iter_based=True``.
         epoch_length: Iterations an epoch; set by the runner.
-        last_step: As in :class:`mmengine.optim._ParamScheduler`.
+        last_step: As in :class:`mmengine.optim.ParamScheduler`.
         verbose: Whether to print each value.
 
     Raises:
-        ValueError: An argument out of range, or not converted to iterations.
+        UserError: An argument out of range, or not converted to iterations.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class WarmupOneCycleLR(_WarmupFromEpochs, LRSchedulerMixin, _ParamScheduler):
 
 
 @PARAM_SCHEDULERS.register_module()
-class WarmupMomentum(_WarmupFromEpochs, MomentumSchedulerMixin, _ParamScheduler):
+class WarmupMomentum(_WarmupFromEpochs, MomentumSchedulerMixin, ParamScheduler):
     """Momentum (or Adam's first beta): linearly from ``start`` to the optimizer's own.
 
     Args:
@@ -174,11 +175,11 @@ class WarmupMomentum(_WarmupFromEpochs, MomentumSchedulerMixin, _ParamScheduler)
         begin: Must be 0.
         by_epoch: Must be True in a config, with ``convert_to_iter_based=True``.
         epoch_length: Iterations an epoch; set by the runner.
-        last_step: As in :class:`mmengine.optim._ParamScheduler`.
+        last_step: As in :class:`mmengine.optim.ParamScheduler`.
         verbose: Whether to print each value.
 
     Raises:
-        ValueError: An argument out of range, or not converted to iterations.
+        UserError: An argument out of range, or not converted to iterations.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Backbones."""
 
-from smallobj_mm.utils.frameworks import has_framework
+from smallobj_mm.compat.frameworks import has_framework
 
 from .dual_stream_encoder import DualStreamEncoder
 

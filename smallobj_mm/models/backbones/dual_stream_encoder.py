@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from ..layers import ConfigType, res_cbam_blocks
 from ..utils.activation_checkpointing import run_checkpointed
@@ -72,7 +73,7 @@ class DualStreamEncoder(BaseModule):
         init_cfg: Initialization, as in mmengine.
 
     Raises:
-        ValueError: If ``channels`` and ``num_blocks`` differ in length or are empty, there is
+        UserError: If ``channels`` and ``num_blocks`` differ in length or are empty, there is
             no stream, or ``space_to_depth`` is below 1.
 
     Source: Hu et al., iSmallNet, ICASSP 2023, section 2.
@@ -91,14 +92,14 @@ class DualStreamEncoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if len(channels) != len(num_blocks) or not channels:
-            raise ValueError(
+            raise UserError(
                 f'DualStreamEncoder: channels has {len(channels)} levels and num_blocks '
                 f'{len(num_blocks)}, expected the same number, at least one'
             )
         if num_streams < 1:
-            raise ValueError(f'DualStreamEncoder: num_streams is {num_streams}, expected 1 or more')
+            raise UserError(f'DualStreamEncoder: num_streams is {num_streams}, expected 1 or more')
         if space_to_depth < 1:
-            raise ValueError(
+            raise UserError(
                 f'DualStreamEncoder: space_to_depth is {space_to_depth}, expected 1 or more'
             )
         self.space_to_depth = space_to_depth

@@ -10,6 +10,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 #: What the maps of a sample are padded with, besides gt_sem_seg.
 _MAP_PADDING = {'gt_interior_map': 0.0, 'gt_boundary_map': 0.0}
@@ -39,7 +40,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         non_blocking (bool): Whether to copy to the device without waiting. Defaults to False.
 
     Raises:
-        ValueError: If an option is unknown or out of its range.
+        UserError: If an option is unknown or out of its range.
 
     Example:
         >>> import torch
@@ -61,11 +62,11 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         non_blocking: bool = False,
     ) -> None:
         if pad_mode not in ('reflect', 'constant'):
-            raise ValueError(f"pad_mode is {pad_mode!r}, expected 'reflect' or 'constant'")
+            raise UserError(f"pad_mode is {pad_mode!r}, expected 'reflect' or 'constant'")
         if size_divisor < 1:
-            raise ValueError(f'size_divisor is {size_divisor}, expected 1 or more')
+            raise UserError(f'size_divisor is {size_divisor}, expected 1 or more')
         if (mean is None) != (std is None):
-            raise ValueError(f'mean is {mean} and std {std}, expected both or neither')
+            raise UserError(f'mean is {mean} and std {std}, expected both or neither')
         super().__init__(
             mean=mean,
             std=std,
@@ -91,13 +92,13 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
             dict: ``inputs``, (N, C, H, W) float, and ``data_samples``.
 
         Raises:
-            ValueError: If an image is not (C, H, W), if their channels differ from each other,
+            UserError: If an image is not (C, H, W), if their channels differ from each other,
                 or there are no samples to train with.
         """
         data = self.cast_data(data)
         images, samples = list(data['inputs']), data.get('data_samples')
         if training and samples is None:
-            raise ValueError('IRSTDDataPreProcessor: no data_samples, expected them in training')
+            raise UserError('IRSTDDataPreProcessor: no data_samples, expected them in training')
         self._check(images)
         target = self._target_size(images)
         batch = self._stack(images, target)
@@ -113,7 +114,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
     def _check(images: List[Tensor]) -> None:
         shapes = [tuple(image.shape) for image in images]
         if any(len(shape) != 3 for shape in shapes) or len({shape[0] for shape in shapes}) != 1:
-            raise ValueError(
+            raise UserError(
                 f'IRSTDDataPreProcessor: images have the shapes {shapes}, expected (C, H, W) with '
                 'the same number of channels'
             )

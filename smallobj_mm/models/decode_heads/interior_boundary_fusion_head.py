@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from ..layers import ConfigType
 from .interior_boundary_fusion_head_module import TwoStreams
@@ -39,7 +40,7 @@ class InteriorBoundaryFusionHead(BaseModule):
         init_cfg: Initialization, as in mmengine.
 
     Raises:
-        ValueError: If ``num_classes`` is not 2 or ``out_channels`` not 1, the weights are not
+        UserError: If ``num_classes`` is not 2 or ``out_channels`` not 1, the weights are not
             three, or a probability is outside (0, 1).
 
     Source: Hu et al., iSmallNet, ICASSP 2023, sections 2 and 3.
@@ -63,18 +64,18 @@ class InteriorBoundaryFusionHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_classes != 2 or out_channels != 1:
-            raise ValueError(
+            raise UserError(
                 f'InteriorBoundaryFusionHead: num_classes={num_classes} and out_channels='
                 f'{out_channels}, expected 2 (background, target) and 1'
             )
         if len(map_weights) != len(MAPS):
-            raise ValueError(
+            raise UserError(
                 f'InteriorBoundaryFusionHead: map_weights has {len(map_weights)} numbers, expected '
                 f'one for each of {", ".join(MAPS)}'
             )
         for name, value in (('threshold', threshold), ('prior_prob', prior_prob)):
             if value is not None and not 0 < value < 1:
-                raise ValueError(
+                raise UserError(
                     f'InteriorBoundaryFusionHead: {name} is {value}, expected a number in (0, 1)'
                 )
         self.head_module = MODELS.build(head_module)
@@ -115,7 +116,7 @@ class InteriorBoundaryFusionHead(BaseModule):
             of the losses in ``loss_decode``.
 
         Raises:
-            ValueError: If a data sample has no decoupled maps.
+            UserError: If a data sample has no decoupled maps.
         """
         return self.loss_by_feat(self(inputs), batch_data_samples)
 
@@ -159,7 +160,7 @@ class InteriorBoundaryFusionHead(BaseModule):
         """The three targets ``(N, 1, H, W)``, and which pixels count: None where all do."""
         missing = [k for k in ('gt_interior_map', 'gt_boundary_map') if k not in samples[0]]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f'{samples[0].metainfo.get("img_path", "data sample")}: no {missing[0]}, expected '
                 'the decoupled label; put LabelDecoupling and PackIRSTDInputs at the end of the '
                 'training pipeline'

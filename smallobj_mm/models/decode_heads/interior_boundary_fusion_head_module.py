@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from ..layers import ConfigType, ResCBAMBlock
 
@@ -34,7 +35,7 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         init_cfg: Initialization, as in mmengine.
 
     Raises:
-        ValueError: If there are no levels.
+        UserError: If there are no levels.
 
     Source: Hu et al., iSmallNet, ICASSP 2023, section 2.
     """
@@ -50,7 +51,7 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if not in_channels:
-            raise ValueError('InteriorBoundaryFusionHeadModule: in_channels is empty')
+            raise UserError('InteriorBoundaryFusionHeadModule: in_channels is empty')
         self.align_corners = align_corners
         self.depth_to_space = depth_to_space
         pixels = depth_to_space**2
@@ -89,11 +90,11 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
             Three maps ``(N, 1, H_0 s, W_0 s)``, s being ``depth_to_space``.
 
         Raises:
-            ValueError: If there are not two streams of as many levels as ``in_channels``.
+            UserError: If there are not two streams of as many levels as ``in_channels``.
         """
         expected = [len(self.fusion_laterals)] * 2
         if [len(stream) for stream in inputs] != expected:
-            raise ValueError(
+            raise UserError(
                 f'InteriorBoundaryFusionHeadModule: got streams of '
                 f'{[len(stream) for stream in inputs]} levels, expected {expected}; set in_channels'
                 ' to those of the neck, and use a backbone and neck with two streams'

@@ -17,6 +17,7 @@ from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.models.losses import aligned_ciou
 from smallobj_mm.models.task_modules.anchor_ota_assigner import Candidates
 from smallobj_mm.registry import MODELS, TASK_UTILS
+from smallobj_mm.utils.errors import UserError
 
 Instances = list[InstanceData]
 
@@ -58,7 +59,7 @@ class DecoupledCrossHead(BaseDenseHead):
         init_cfg: Initialisation, as everywhere in mmengine.
 
     Raises:
-        ValueError: If ``obj_level_weights`` does not have one number per level.
+        UserError: If ``obj_level_weights`` does not have one number per level.
 
     Source: Liu et al., "Semantic Decoupling and Transfer Learning for Enhanced Small Object
     Detection", The Visual Computer, 2025.
@@ -85,7 +86,7 @@ class DecoupledCrossHead(BaseDenseHead):
         self.prior_generator = TASK_UTILS.build(prior_generator)
         strides = [stride[0] for stride in self.prior_generator.strides]
         if len(obj_level_weights) != len(strides):
-            raise ValueError(
+            raise UserError(
                 f'obj_level_weights: found {len(obj_level_weights)} numbers, expected '
                 f'{len(strides)}, one for each stride of the prior generator'
             )

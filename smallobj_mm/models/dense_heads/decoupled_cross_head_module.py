@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from smallobj_mm.models.layers import ImplicitConv, RepConv
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 
 @MODELS.register_module()
@@ -29,7 +30,7 @@ class DecoupledCrossHeadModule(BaseModule):
         init_cfg: Initialisation, as everywhere in mmengine.
 
     Raises:
-        ValueError: If ``in_channels`` and ``strides`` differ in length.
+        UserError: If ``in_channels`` and ``strides`` differ in length.
 
     Shape:
         Tuple of ``(N, in_channels[i], H_i, W_i)`` -> tuple of
@@ -50,7 +51,7 @@ class DecoupledCrossHeadModule(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if len(in_channels) != len(strides):
-            raise ValueError(
+            raise UserError(
                 f'in_channels: found {len(in_channels)} levels, expected {len(strides)}, one for '
                 'each stride of the prior generator'
             )

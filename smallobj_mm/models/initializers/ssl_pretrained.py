@@ -1,57 +1,20 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Weights of a backbone from a self-supervised checkpoint."""
 
-from collections.abc import Iterator, Mapping
-
 from mmengine.logging import print_log
 from mmengine.model import initialize
-from torch import Tensor, nn
+from torch import nn
 
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.state_dict import COUNTER, find_prefix, flatten_tensors
 from smallobj_mm.registry import WEIGHT_INITIALIZERS
+from smallobj_mm.utils.errors import UserError
 
-#: Parts of a name that mark the slow copy of a network (MoCo's key encoder, a teacher, an EMA):
-#: where both copies are there, the one that was trained is meant.
-_SLOW_COPIES = ('encoder_k', 'momentum', 'target', 'teacher', 'ema')
-_COUNTERS = 'num_batches_tracked'
 #: How the ResNets of mmdet, mmseg and mmpretrain start without a checkpoint.
 _RANDOM = [
     dict(type='Kaiming', layer='Conv2d'),
     dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
 ]
-
-
-def flatten_tensors(checkpoint: Mapping, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of a nested checkpoint; the names of nested dicts are joined by dots."""
-    for key, value in checkpoint.items():
-        if isinstance(value, Tensor):
-            yield f'{prefix}{key}', value
-        elif isinstance(value, Mapping):
-            yield from flatten_tensors(value, f'{prefix}{key}.')
-
-
-def find_prefix(names: set[str], expected: list[str]) -> str:
-    """The prefix under which a checkpoint holds most of the expected names.
-
-    Args:
-        names: Names in the checkpoint, see :func:`flatten_tensors`.
-        expected: Names in the module.
-
-    Returns:
-        The prefix, ending in a dot unless empty.
-    """
-    prefixes = {
-        name.removesuffix(end)
-        for end in expected
-        for name in names
-        if name == end or name.endswith(f'.{end}')
-    } or {''}
-
-    def rank(prefix: str) -> tuple[int, bool, int]:
-        slow = any(part in prefix for part in _SLOW_COPIES)
-        return sum(prefix + name in names for name in expected), not slow, -len(prefix)
-
-    return max(sorted(prefixes), key=rank)
 
 
 @WEIGHT_INITIALIZERS.register_module(name='SSLPretrained')
@@ -73,7 +36,7 @@ class SSLPretrainedInit:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is no checkpoint, or not every tensor fits.
+        UserError: If the file is no checkpoint, or not every tensor fits.
     """
 
     def __init__(
@@ -114,7 +77,7 @@ class SSLPretrainedInit:
         self, expected: dict, found: dict, here: dict, missing: list[str], misshapen: list[str]
     ) -> None:
         # Counters of batches are absent from older files and without effect on the network.
-        lost = [name for name in missing if not name.endswith(_COUNTERS)] + misshapen
+        lost = [name for name in missing if not name.endswith(COUNTER)] + misshapen
         if not lost or (not self.strict and len(missing) + len(misshapen) < len(expected)):
             return
         loaded = len(expected) - len(missing) - len(misshapen)
@@ -127,7 +90,7 @@ class SSLPretrainedInit:
                 for n in misshapen
             ]
             what += f'; of another shape: {_some(shapes)}'
-        raise ValueError(
+        raise UserError(
             f'{self.checkpoint}: {what}; expected names like {next(iter(expected))!r}, found '
             f'{_some(list(found))}; give a ResNet-18 checkpoint with torchvision names, '
             "the right 'prefix', or strict=False to take what fits"

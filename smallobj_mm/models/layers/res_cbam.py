@@ -5,6 +5,8 @@ import torch
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
+from smallobj_mm.utils.errors import UserError
+
 from .attend_add import attend_add
 from .types import ConfigType
 
@@ -113,10 +115,10 @@ def res_cbam_blocks(
     """Blocks in a row, the first of which changes the number of channels.
 
     Raises:
-        ValueError: If ``num_blocks`` is below 1.
+        UserError: If ``num_blocks`` is below 1.
     """
     if num_blocks < 1:
-        raise ValueError(f'num_blocks is {num_blocks}, expected at least 1')
+        raise UserError(f'num_blocks is {num_blocks}, expected at least 1')
     return nn.Sequential(
         *(
             ResCBAMBlock(out_channels if i else in_channels, out_channels, norm_cfg=norm_cfg)

@@ -5,6 +5,8 @@ import torch
 from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
+from smallobj_mm.utils.errors import UserError
+
 from .types import ConfigType
 
 DECOUPLING_MODES = ('spatial', 'authors', 'duplicate', 'none')
@@ -33,14 +35,14 @@ def decouple(x: Tensor, mode: str = 'spatial', stats: str = 'image') -> Tensor:
         Map of shape ``(N, 2 * C, H, W)``, the object half first.
 
     Raises:
-        ValueError: If ``mode`` or ``stats`` is unknown.
+        UserError: If ``mode`` or ``stats`` is unknown.
     """
     if stats not in DECOUPLING_STATS:
-        raise ValueError(f'stats: found {stats!r}, expected one of {DECOUPLING_STATS}')
+        raise UserError(f'stats: found {stats!r}, expected one of {DECOUPLING_STATS}')
     if mode == 'duplicate':
         return torch.cat([x, x], dim=1)
     if mode not in ('spatial', 'authors'):
-        raise ValueError(f'mode: found {mode!r}, expected spatial, authors or duplicate')
+        raise UserError(f'mode: found {mode!r}, expected spatial, authors or duplicate')
     source = x.detach() if mode == 'authors' else x
     mean = source.mean(dim=(2, 3), keepdim=True)
     weight = torch.sigmoid(source - mean)
@@ -69,7 +71,7 @@ class SemanticDecoupling(nn.Module):
         stats: See :func:`decouple`.
 
     Raises:
-        ValueError: If ``mode`` or ``stats`` is unknown.
+        UserError: If ``mode`` or ``stats`` is unknown.
 
     Shape:
         ``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``.
@@ -89,9 +91,9 @@ class SemanticDecoupling(nn.Module):
     ) -> None:
         super().__init__()
         if mode not in DECOUPLING_MODES:
-            raise ValueError(f'mode: found {mode!r}, expected one of {DECOUPLING_MODES}')
+            raise UserError(f'mode: found {mode!r}, expected one of {DECOUPLING_MODES}')
         if stats not in DECOUPLING_STATS:
-            raise ValueError(f'stats: found {stats!r}, expected one of {DECOUPLING_STATS}')
+            raise UserError(f'stats: found {stats!r}, expected one of {DECOUPLING_STATS}')
         self.mode, self.stats = mode, stats
         layer = {'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
         if mode == 'none':

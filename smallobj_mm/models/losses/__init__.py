@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Losses; those of boxes need mmdet."""
 
-from smallobj_mm.utils.frameworks import has_framework
+from smallobj_mm.compat.frameworks import has_framework
 
 from .ciou import aligned_ciou
 from .map_losses import MapBCELoss, SoftIoULoss

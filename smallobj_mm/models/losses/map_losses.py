@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 
 @MODELS.register_module()
@@ -58,7 +59,7 @@ class SoftIoULoss(nn.Module):
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: There is no such overlap.
+        UserError: There is no such overlap.
 
     Source: Hu et al., iSmallNet, ICASSP 2023, section 3; for 'minimum' Wang et al., Jaccard Metric
     Losses: Optimizing the Jaccard Index with Soft Labels, NeurIPS 2023.
@@ -69,7 +70,7 @@ class SoftIoULoss(nn.Module):
     ) -> None:
         super().__init__()
         if overlap not in ('product', 'minimum'):
-            raise ValueError(f"overlap {overlap!r}: expected 'product' or 'minimum'")
+            raise UserError(f"overlap {overlap!r}: expected 'product' or 'minimum'")
         self.smooth = smooth
         self.overlap = overlap
         self.loss_weight = loss_weight

@@ -8,6 +8,7 @@ from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 #: Squared distances in square pixels below this count linearly, so that the gradient is finite.
 _LINEAR_BELOW = 1e-8
@@ -60,7 +61,7 @@ def normalized_wasserstein(first: Tensor, second: Tensor, constant: float) -> Te
 def check_constant(user: str, constant: float) -> float:
     """Return the constant of the NWD, or raise ValueError if it is not above 0."""
     if not constant > 0:
-        raise ValueError(
+        raise UserError(
             f'{user}: constant is {constant}, expected a number of pixels above 0, the mean of '
             'sqrt(width * height) over the objects of the training data'
         )
@@ -75,7 +76,7 @@ class BoxLoss(nn.Module):
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: There is no such reduction.
+        UserError: There is no such reduction.
     """
 
     def __init__(self, reduction: str = 'mean', loss_weight: float = 1.0) -> None:
@@ -86,7 +87,7 @@ class BoxLoss(nn.Module):
 
     def _check(self, reduction: str) -> None:
         if reduction not in ('none', 'mean', 'sum'):
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: reduction is {reduction!r}, expected 'none', 'mean' or "
                 "'sum'"
             )
@@ -140,7 +141,7 @@ class NWDLoss(BoxLoss):
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: If ``constant`` is not above 0 or there is no such reduction.
+        UserError: If ``constant`` is not above 0 or there is no such reduction.
 
     Source: Wang et al., "A Normalized Gaussian Wasserstein Distance for Tiny Object Detection",
     2021, section 3.4.
@@ -166,7 +167,7 @@ class BoxLossSum(nn.Module):
         loss_weight: Factor of the sum.
 
     Raises:
-        ValueError: If there is no loss.
+        UserError: If there is no loss.
 
     Examples:
         In a config, a fifth of NWD beside GIoU: ``loss_bbox=dict(type='BoxLossSum', losses=[
@@ -176,7 +177,7 @@ class BoxLossSum(nn.Module):
     def __init__(self, losses: list[dict], loss_weight: float = 1.0) -> None:
         super().__init__()
         if not losses:
-            raise ValueError('BoxLossSum: losses is empty, expected the config of one at least')
+            raise UserError('BoxLossSum: losses is empty, expected the config of one at least')
         self.losses = nn.ModuleList(MODELS.build(loss) for loss in losses)
         self.loss_weight = loss_weight
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from smallobj_mm.models.layers import ELAN, SPPCSPC, SPPF, SemanticDecoupling
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 
 def _upsample(x: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class CrossPAFPN(BaseModule):
         init_cfg: Initialisation, as everywhere in mmengine.
 
     Raises:
-        ValueError: If there are not three or four inputs, or ``num_outs`` is less than that.
+        UserError: If there are not three or four inputs, or ``num_outs`` is less than that.
 
     Shape:
         Tuple of ``(N, in_channels[i], H / s, W / s)`` for the strides s, sides being multiples of
@@ -98,13 +99,13 @@ class CrossPAFPN(BaseModule):
         super().__init__(init_cfg)
         num_ins = len(in_channels)
         if num_ins not in (3, 4):
-            raise ValueError(
+            raise UserError(
                 f'in_channels: found {num_ins} levels, expected 3 (C3 to C5) or 4 (C2 to C5); '
                 "set the backbone's out_indices accordingly"
             )
         num_outs = num_ins if num_outs is None else num_outs
         if num_outs < num_ins:
-            raise ValueError(
+            raise UserError(
                 f'num_outs: found {num_outs}, expected at least the {num_ins} levels of in_channels'
             )
         self.in_channels = tuple(in_channels)
@@ -211,7 +212,7 @@ class CrossPAFPN(BaseModule):
             The output maps, finest first.
 
         Raises:
-            ValueError: If the number of maps is wrong or a map is not half the one before.
+            UserError: If the number of maps is wrong or a map is not half the one before.
         """
         self._check(inputs)
         c3, c4, c5 = inputs[-3:]
@@ -260,7 +261,7 @@ class CrossPAFPN(BaseModule):
 
     def _check(self, inputs: Sequence[Tensor]) -> None:
         if len(inputs) != self.num_ins:
-            raise ValueError(
+            raise UserError(
                 f'inputs: found {len(inputs)} maps, expected {self.num_ins}; '
                 "set the backbone's out_indices accordingly"
             )
@@ -268,7 +269,7 @@ class CrossPAFPN(BaseModule):
             return
         sizes = [tuple(x.shape[-2:]) for x in inputs]
         if any(a != (2 * b[0], 2 * b[1]) for a, b in zip(sizes, sizes[1:])):
-            raise ValueError(
+            raise UserError(
                 f'inputs: found maps of {sizes}, expected each half the size of the one before; '
                 'pad the images to a multiple of 32 (pad_size_divisor of the data preprocessor)'
             )

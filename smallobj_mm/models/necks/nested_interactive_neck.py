@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from ..layers import ConfigType, res_cbam_blocks
 from ..utils.activation_checkpointing import run_checkpointed
@@ -99,7 +100,7 @@ class NestedInteractiveNeck(BaseModule):
         init_cfg: Initialization, as in mmengine.
 
     Raises:
-        ValueError: If ``in_channels`` and ``num_blocks`` differ in length, there are fewer than two
+        UserError: If ``in_channels`` and ``num_blocks`` differ in length, there are fewer than two
             levels, or there is no stream.
 
     Source: Hu et al., iSmallNet, ICASSP 2023, section 2.
@@ -117,12 +118,12 @@ class NestedInteractiveNeck(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if len(in_channels) != len(num_blocks) or len(in_channels) < 2:
-            raise ValueError(
+            raise UserError(
                 f'NestedInteractiveNeck: in_channels has {len(in_channels)} levels and num_blocks '
                 f'{len(num_blocks)}, expected the same number, at least two'
             )
         if num_streams < 1:
-            raise ValueError(
+            raise UserError(
                 f'NestedInteractiveNeck: num_streams is {num_streams}, expected 1 or more'
             )
         self.in_channels = tuple(in_channels)
@@ -144,17 +145,17 @@ class NestedInteractiveNeck(BaseModule):
             In the same form, one map for each level: the shapes are those of the input.
 
         Raises:
-            ValueError: If the number of streams or levels is not that of the neck.
+            UserError: If the number of streams or levels is not that of the neck.
         """
         streams = [inputs] if len(self.streams) == 1 else list(inputs)
         if len(streams) != len(self.streams):
-            raise ValueError(
+            raise UserError(
                 f'NestedInteractiveNeck: got {len(streams)} streams, expected {len(self.streams)}; '
                 'set num_streams to the number of streams of the backbone'
             )
         levels = {len(stream) for stream in streams}
         if levels != {len(self.in_channels)}:
-            raise ValueError(
+            raise UserError(
                 f'NestedInteractiveNeck: got {sorted(levels)} levels, expected '
                 f'{len(self.in_channels)}; set in_channels to those of the backbone'
             )

@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from smallobj_mm.datasets.transforms.view_options import is_count, is_number
+from smallobj_mm.utils.errors import UserError
 
 
 def is_list_of_numbers(value: Any, least: float) -> bool:
@@ -34,14 +35,12 @@ def check_local(local_grid: Any, local_weight: Any) -> None:
     """That the options of local views are in their ranges.
 
     Raises:
-        ValueError: If one is not.
+        UserError: If one is not.
     """
     if not is_count(local_grid):
-        raise ValueError(f'DetSim: local_grid is {local_grid!r}, expected an integer of 1 or more')
+        raise UserError(f'DetSim: local_grid is {local_grid!r}, expected an integer of 1 or more')
     if not is_number(local_weight, 0):
-        raise ValueError(
-            f'DetSim: local_weight is {local_weight!r}, expected a number of 0 or more'
-        )
+        raise UserError(f'DetSim: local_weight is {local_weight!r}, expected a number of 0 or more')
 
 
 def check_stages(
@@ -54,39 +53,39 @@ def check_stages(
     """That all parts have the stages of the neck.
 
     Raises:
-        ValueError: If one has others, or the stages' weights are not as many numbers.
+        UserError: If one has others, or the stages' weights are not as many numbers.
     """
     widths = tuple(neck.in_channels)
     stages = len(widths)
     indices = getattr(backbone, 'out_indices', None)
     if isinstance(indices, (list, tuple)) and len(indices) != stages:
-        raise ValueError(
+        raise UserError(
             f'DetSim: backbone.out_indices is {tuple(indices)}, which are {len(indices)} stages, '
             f'expected {stages}, one for each of neck.in_channels {widths}'
         )
     found = stage_channels(backbone)
     if found not in (None, widths):
-        raise ValueError(
+        raise UserError(
             f'DetSim: neck.in_channels is {widths}, expected the channels of the stages of the '
             f'backbone {found}'
         )
     if len(head.stages) != stages:
-        raise ValueError(
+        raise UserError(
             f'DetSim: head.num_stages is {len(head.stages)}, expected {stages}, the stages of the '
             'neck'
         )
     if head.in_channels != neck.out_channels:
-        raise ValueError(
+        raise UserError(
             f'DetSim: head.in_channels is {head.in_channels}, expected {neck.out_channels}, '
             'neck.out_channels'
         )
     if auxiliary_head is not None and tuple(auxiliary_head.in_channels) != widths:
-        raise ValueError(
+        raise UserError(
             f'DetSim: auxiliary_head.in_channels is {tuple(auxiliary_head.in_channels)}, expected '
             f'{widths}, neck.in_channels'
         )
     if not is_list_of_numbers(stage_weights, 0) or len(stage_weights) != stages:
-        raise ValueError(
+        raise UserError(
             f'DetSim: stage_weights is {stage_weights!r}, expected {stages} numbers of 0 or more, '
             'one for each stage of the neck'
         )

@@ -15,6 +15,7 @@ from smallobj_mm.datasets.transforms.view_differences import TARGETS
 from smallobj_mm.datasets.transforms.view_options import is_number
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from .agreement import is_list_of_numbers
 from .multi_stage import NORM
@@ -42,7 +43,7 @@ class AugmentationAwareHead(BaseModule):
         init_cfg: Initialisation; PyTorch's when not given.
 
     Raises:
-        ValueError: If a target is unknown, none is on, or in_channels is no list of numbers.
+        UserError: If a target is unknown, none is on, or in_channels is no list of numbers.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class AugmentationAwareHead(BaseModule):
         known = isinstance(weights, Mapping) and set(weights) <= set(TARGETS)
         numbers = known and all(is_number(weight, -math.inf) for weight in weights.values())
         if not numbers or max(weights.values(), default=-1) < 0:
-            raise ValueError(
+            raise UserError(
                 f'AugmentationAwareHead: weights is {weights}, expected a number of 0 or more for '
                 f'some of {", ".join(TARGETS)} (negative: off); auxiliary_head=None has none of '
                 'them'
             )
         self.weights = {name: weight for name, weight in weights.items() if weight >= 0}
         if not is_list_of_numbers(in_channels, 1):
-            raise ValueError(
+            raise UserError(
                 f'AugmentationAwareHead: in_channels is {in_channels}, expected a number for each '
                 'stage'
             )

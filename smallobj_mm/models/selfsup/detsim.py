@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from .agreement import check_local, check_stages
 
@@ -41,7 +42,7 @@ class DetSim(BaseSelfSupervisor):
         init_cfg: Initialisation.
 
     Raises:
-        ValueError: If the parts do not have the same stages, or an option is out of its range.
+        UserError: If the parts do not have the same stages, or an option is out of its range.
     """
 
     def __init__(
@@ -98,18 +99,18 @@ class DetSim(BaseSelfSupervisor):
             and I from 1.
 
         Raises:
-            ValueError: If there are not two views, the backbone's maps are not what the neck
+            UserError: If there are not two views, the backbone's maps are not what the neck
                 takes, the differences are not there, or local views do not have ``local_grid``.
         """
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
-            raise ValueError(
+            raise UserError(
                 f'DetSim: the inputs are a {type(inputs).__name__}, expected a list of two views '
                 'or more; make them with AugmentedViews and PackViews'
             )
         pooled = [self.pooled_features(view) for view in inputs[:2]]
         found, expected = tuple(y.shape[1] for y in pooled[0]), tuple(self.neck.in_channels)
         if found != expected:
-            raise ValueError(
+            raise UserError(
                 f'DetSim: the backbone gives maps of {found} channels, expected {expected}, '
                 'neck.in_channels; correct the latter or backbone.out_indices'
             )
@@ -121,7 +122,7 @@ class DetSim(BaseSelfSupervisor):
         if len(inputs) > 2:
             made = data_samples[0].get('local_grid') if data_samples else None
             if made not in (None, self.local_grid):
-                raise ValueError(
+                raise UserError(
                     f'DetSim: local_grid is {self.local_grid}, but LocalCrops made a grid of {made}'
                     '; give both the same number'
                 )
@@ -158,7 +159,7 @@ class DetSim(BaseSelfSupervisor):
         for name in head.weights:
             field = f'{name}_difference'
             if not data_samples or field not in data_samples[0]:
-                raise ValueError(
+                raise UserError(
                     f'DetSim: the data samples have no {field}, which an auxiliary head is to '
                     f"predict; add {name!r} to the targets of PackViews or set the head's weight "
                     'to -1'
@@ -183,11 +184,11 @@ def split_grid(images: Tensor, grid: int) -> Tensor:
         ``(N * grid ** 2, C, h, w)``, the crops of an image one after the other, row by row.
 
     Raises:
-        ValueError: If the sides are no multiples of ``grid``.
+        UserError: If the sides are no multiples of ``grid``.
     """
     n, c, height, width = images.shape
     if height % grid or width % grid:
-        raise ValueError(
+        raise UserError(
             f'DetSim: local_grid is {grid}, but a local view is {width}x{height} px, expected '
             'sides divisible by it; give local_grid the grid of LocalCrops'
         )

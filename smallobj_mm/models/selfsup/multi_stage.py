@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 from .agreement import is_list_of_numbers
 
@@ -36,7 +37,7 @@ class MultiStageProjector(BaseModule):
         Vectors ``(N, in_channels[i])`` -> tuple of ``(N, out_channels)``.
 
     Raises:
-        ValueError: If num_layers and in_channels are not equally many, or a number is below 2.
+        UserError: If num_layers and in_channels are not equally many, or a number is below 2.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class MultiStageProjector(BaseModule):
         super().__init__(init_cfg=init_cfg)
         lists = is_list_of_numbers(in_channels, 1) and is_list_of_numbers(num_layers, 2)
         if not lists or len(num_layers) != len(in_channels):
-            raise ValueError(
+            raise UserError(
                 f'MultiStageProjector: num_layers is {num_layers} for the in_channels '
                 f'{in_channels}, expected a number of 2 or more for each of them'
             )
@@ -90,7 +91,7 @@ class MultiStageSimilarityHead(BaseModule):
         init_cfg: Initialisation; PyTorch's when not given.
 
     Raises:
-        ValueError: If there is no stage, or stop_gradient is not True or False.
+        UserError: If there is no stage, or stop_gradient is not True or False.
     """
 
     def __init__(
@@ -104,11 +105,11 @@ class MultiStageSimilarityHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_stages < 1:
-            raise ValueError(
+            raise UserError(
                 f'MultiStageSimilarityHead: num_stages is {num_stages}, expected 1 or more'
             )
         if not isinstance(stop_gradient, bool):
-            raise ValueError(
+            raise UserError(
                 f'MultiStageSimilarityHead: stop_gradient is {stop_gradient!r}, expected True or '
                 'False'
             )

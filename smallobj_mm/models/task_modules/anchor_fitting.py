@@ -15,6 +15,8 @@ from typing import NamedTuple, Sequence
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
+from smallobj_mm.utils.errors import UserError
+
 #: Boxes that the evolution looks at in one go; more are sampled down to this.
 MAX_BOXES = 5000
 
@@ -37,12 +39,12 @@ def check_sizes(name: str, sizes: np.ndarray) -> np.ndarray:
     """Return sizes as an array (n, 2) float64, or raise ValueError if they are not positive."""
     array = np.asarray(sizes, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
-        raise ValueError(
+        raise UserError(
             f'{name}: found an array of shape {array.shape}, expected (n, 2) widths and heights '
             'with n > 0'
         )
     if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(f'{name}: found sizes that are not positive, expected px above 0')
+        raise UserError(f'{name}: found sizes that are not positive, expected px above 0')
     return array
 
 
@@ -58,7 +60,7 @@ def fit_of_anchors(boxes: np.ndarray, anchors: np.ndarray, limit: float = 4.0) -
         The three measures.
 
     Raises:
-        ValueError: If an array is empty, has another shape, or sizes that are not positive.
+        UserError: If an array is empty, has another shape, or sizes that are not positive.
     """
     boxes = check_sizes('boxes', boxes)
     anchors = check_sizes('anchors', anchors)
@@ -118,12 +120,12 @@ def fit_anchors(
         Array (num_anchors, 2) in pixels, to a tenth, by rising area.
 
     Raises:
-        ValueError: If there are fewer different sizes than anchors, or sizes that are not positive.
+        UserError: If there are fewer different sizes than anchors, or sizes that are not positive.
     """
     boxes = check_sizes('boxes', boxes)
     different = len(np.unique(boxes, axis=0))
     if num_anchors < 1 or different < num_anchors:
-        raise ValueError(
+        raise UserError(
             f'num_anchors: found {num_anchors} for boxes of {different} different sizes, expected '
             '1 or more and no more than there are sizes'
         )
@@ -159,10 +161,10 @@ def split_over_levels(anchors: np.ndarray, num_levels: int) -> list[list[tuple[f
         For each level its (width, height) pairs: ``base_sizes`` of a ``YOLOAnchorGenerator``.
 
     Raises:
-        ValueError: If the anchors cannot be dealt out evenly.
+        UserError: If the anchors cannot be dealt out evenly.
     """
     if num_levels < 1 or len(anchors) % num_levels:
-        raise ValueError(
+        raise UserError(
             f'anchors: found {len(anchors)} for {num_levels} levels, expected a multiple of the '
             'number of levels'
         )

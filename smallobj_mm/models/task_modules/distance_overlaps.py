@@ -13,6 +13,7 @@ from smallobj_mm.models.losses.wasserstein import (
     normalized_wasserstein,
 )
 from smallobj_mm.registry import TASK_UTILS
+from smallobj_mm.utils.errors import UserError
 
 
 class DistanceOverlaps:
@@ -25,12 +26,12 @@ class DistanceOverlaps:
         share: Part of the measure in the value, in [0, 1]; the rest is the IoU.
 
     Raises:
-        ValueError: If ``share`` is outside its range.
+        UserError: If ``share`` is outside its range.
     """
 
     def __init__(self, share: float = 1.0) -> None:
         if not 0 <= share <= 1:
-            raise ValueError(f'{type(self).__name__}: share is {share}, expected a value in [0, 1]')
+            raise UserError(f'{type(self).__name__}: share is {share}, expected a value in [0, 1]')
         self.share = share
 
     def measure(self, first: Tensor, second: Tensor) -> Tensor:
@@ -57,11 +58,11 @@ class DistanceOverlaps:
             ``(..., m, n)``, or ``(..., m)`` if aligned, in float32 or, for doubles, float64.
 
         Raises:
-            ValueError: If the boxes are to be aligned and are not equally many.
+            UserError: If the boxes are to be aligned and are not equally many.
         """
         first, second = (get_box_tensor(boxes)[..., :4] for boxes in (bboxes1, bboxes2))
         if is_aligned and first.shape[-2] != second.shape[-2]:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__}: {first.shape[-2]} and {second.shape[-2]} boxes, expected '
                 'as many of each where is_aligned is true'
             )
@@ -89,7 +90,7 @@ class NWDOverlaps(DistanceOverlaps):
         share: Part of the measure in the value, in [0, 1]; the rest is the IoU.
 
     Raises:
-        ValueError: If an option is outside its range.
+        UserError: If an option is outside its range.
 
     Source: Wang et al., "A Normalized Gaussian Wasserstein Distance for Tiny Object Detection",
     2021.
@@ -128,7 +129,7 @@ class SimDOverlaps(DistanceOverlaps):
         share: Part of the measure in the value, in [0, 1]; the rest is the IoU.
 
     Raises:
-        ValueError: If an option is outside its range.
+        UserError: If an option is outside its range.
 
     Source: Shi et al., "Similarity Distance-Based Label Assignment for Tiny Object Detection",
     IROS 2024, section III.
@@ -137,7 +138,7 @@ class SimDOverlaps(DistanceOverlaps):
     def __init__(self, m: float, n: float, share: float = 1.0) -> None:
         super().__init__(share)
         if not (m > 0 and n > 0):
-            raise ValueError(
+            raise UserError(
                 f'SimDOverlaps: m is {m} and n {n}, expected numbers above 0; simd_norms computes '
                 'them for a data set and its priors'
             )
@@ -163,10 +164,10 @@ def mean_object_size(boxes: Tensor) -> float:
     """Mean of sqrt(w h) in pixels over objects ``(n, 4)``: the constant of the NWD.
 
     Raises:
-        ValueError: If there are no boxes.
+        UserError: If there are no boxes.
     """
     if not len(boxes):
-        raise ValueError('mean_object_size: found no boxes, expected one at least')
+        raise UserError('mean_object_size: found no boxes, expected one at least')
     return float((boxes[:, 2:4] - boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt().mean())
 
 
@@ -182,10 +183,10 @@ def simd_norms(objects: list[Tensor], priors: list[Tensor]) -> tuple[float, floa
         prior of the same image.
 
     Raises:
-        ValueError: If there is no such pair, or the lists differ in length.
+        UserError: If there is no such pair, or the lists differ in length.
     """
     if len(objects) != len(priors):
-        raise ValueError(
+        raise UserError(
             f'simd_norms: boxes of {len(objects)} images and priors of {len(priors)}, expected '
             'both for each image'
         )
@@ -197,8 +198,6 @@ def simd_norms(objects: list[Tensor], priors: list[Tensor]) -> tuple[float, floa
         total[1] += ((y1 - y2).abs() / (h1 + h2)).sum().cpu()
         pairs += len(boxes) * len(anchors)
     if not pairs:
-        raise ValueError(
-            'simd_norms: found no pair of an object and a prior, expected one at least'
-        )
+        raise UserError('simd_norms: found no pair of an object and a prior, expected one at least')
     m, n = (total / pairs).tolist()
     return m, n

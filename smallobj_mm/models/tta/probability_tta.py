@@ -9,6 +9,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 #: Direction of a flip -> axes of a map (C, H, W) that it reverses.
 _AXES = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
@@ -32,7 +33,7 @@ class ProbabilityTTAModel(BaseTTAModel):
         data_preprocessor: Replaces that of the config, as in mmengine.
 
     Raises:
-        ValueError: When used: the views of an image come out in different sizes.
+        UserError: When used: the views of an image come out in different sizes.
     """
 
     @torch.no_grad()
@@ -58,7 +59,7 @@ class ProbabilityTTAModel(BaseTTAModel):
         total = torch.zeros_like(each[0], dtype=torch.float64)
         for values in each:
             if values.shape != total.shape:
-                raise ValueError(
+                raise UserError(
                     f'ProbabilityTTAModel: {views[0].metainfo.get("img_path")}: views come out as '
                     f"{tuple(total.shape)} and {tuple(values.shape)}; add 'tta_view' to meta_keys "
                     'of the last step of tta_pipeline'

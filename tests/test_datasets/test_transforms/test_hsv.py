@@ -62,7 +62,7 @@ def test_seeded_and_in_range(seeded):
 
 
 def test_errors_name_what_is_wrong():
-    with pytest.raises(TypeError, match='a.png is float32'):
+    with pytest.raises(ValueError, match='a.png is float32'):
         MultiplicativeHSV()(dict(img=np.zeros((2, 2, 3), np.float32), img_path='a.png'))
     with pytest.raises(ValueError, match='4 channels'):
         MultiplicativeHSV()(dict(img=np.zeros((2, 2, 4), np.uint8)))

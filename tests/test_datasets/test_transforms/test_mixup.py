@@ -41,7 +41,7 @@ def test_mixes_as_often_as_configured(seeded):
 def test_errors_name_what_is_wrong(painted):
     rng = np.random.default_rng(2)
     sample, larger = painted.sample(rng), painted.sample(rng, height=70)
-    with pytest.raises(KeyError, match='MultiImageMixDataset'):
+    with pytest.raises(ValueError, match='MultiImageMixDataset'):
         BetaMixUp()(sample)
     with pytest.raises(ValueError, match='painted.png is uint8'):
         BetaMixUp()(dict(sample, mix_results=[larger]))

@@ -171,7 +171,7 @@ def test_errors_name_what_is_wrong(painted):
     sample = scattered([[10, 10, 16, 16]], [2])
     with pytest.raises(ValueError, match='2 numbers, but there are objects of class 2'):
         ObjectCenteredCrop(8, prob=1, class_weights=[1, 1])(sample)
-    with pytest.raises(NotImplementedError, match='gt_masks'):
+    with pytest.raises(ValueError, match='gt_masks'):
         ObjectCenteredCrop(8)(dict(sample, gt_masks=None))
 
 

@@ -115,7 +115,7 @@ def test_gamma_and_noise():
     grey = RandomGammaNoise(prob=1)(dict(img=img[..., 0]))['img']
     assert grey.shape == (64, 64) and grey.dtype == np.uint8
     assert RandomGammaNoise(prob=0)(dict(img=img))['img'] is img
-    with pytest.raises(TypeError, match='float64, expected uint8'):
+    with pytest.raises(ValueError, match='float64, expected uint8'):
         RandomGammaNoise()(dict(img=img / 255))
 
 

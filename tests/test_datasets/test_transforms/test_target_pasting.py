@@ -166,11 +166,11 @@ def test_a_tiny_image_gets_what_fits(build, seeded):
 
 
 def test_errors_say_what_to_do(build):
-    with pytest.raises(KeyError, match='LoadBinaryMask'):
+    with pytest.raises(ValueError, match='LoadBinaryMask'):
         build()(dict(img=np.zeros((8, 8), np.uint8)))
     wrong = sample()
     wrong['img'] = wrong['img'].astype(np.int64)
-    with pytest.raises(TypeError, match='int64, expected uint8 or float32'):
+    with pytest.raises(ValueError, match='int64, expected uint8 or float32'):
         build()(wrong)
     stale = dict(sample(), gt_interior_map=np.zeros((96, 120), np.float32))
     with pytest.raises(ValueError, match='before LabelDecoupling'):

@@ -112,7 +112,7 @@ def test_views_that_the_model_could_not_tell_apart(views, message):
 def test_errors(image):
     with pytest.raises(ValueError, match='cells of 23x16 px, expected at least the 64 px'):
         LocalCrops()(dict(img=image))
-    with pytest.raises(TypeError, match='a.png is float32'):
+    with pytest.raises(ValueError, match='a.png is float32'):
         AugmentedViews(views=[VIEW] * 2)(dict(img=image.astype('float32'), img_path='a.png'))
     with pytest.raises(ValueError, match=r"targets has \['colour'\]"):
         PackViews(targets=['colour'])

@@ -1,0 +1,177 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""From a file to what the network says about it, and from that to targets at any threshold."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smallobj_mm.datasets.files import read_image_size
+from smallobj_mm.inference import (
+    SmallObjectInferencer,
+    Targets,
+    find_targets,
+    list_sources,
+    mask_targets,
+)
+from smallobj_mm.utils.errors import UserError
+from smallobj_mm.utils.probability_maps import foreground_probability
+
+#: Side in px of the tiles of larger images, and the part of it that neighbours share.
+TILE, OVERLAP = 640, 0.2
+#: Ends of the threshold; boxes of detectors below the first are not kept.
+LEAST, MOST = 0.05, 0.95
+#: Threshold of detectors to begin with; segmentors have one of their own.
+SCORE = 0.3
+#: Least side of an image in px: a smaller one has no room for a target and what surrounds it.
+LEAST_SIDE = 8
+#: Most pixels of an image; the command line has no such limit.
+MOST_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a network said about an image; everything the page shows follows from it.
+
+    Attributes:
+        name: What the image is called.
+        model: What the model is called.
+        image: Array (H, W, 3) uint8, BGR.
+        classes: Names by label.
+        probability: Array (H, W) float32 of segmentation, else None.
+        boxes: All boxes of a detector from :data:`LEAST` on, best first; None of segmentation.
+        seconds: How long the network took, with reading the file.
+    """
+
+    name: str
+    model: str
+    image: np.ndarray
+    classes: tuple[str, ...]
+    probability: np.ndarray | None = None
+    boxes: Targets | None = None
+    seconds: float = 0.0
+
+    @property
+    def segmentation(self) -> bool:
+        """Whether there is a mask rather than boxes alone."""
+        return self.probability is not None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an analysis finds at a threshold.
+
+    Attributes:
+        threshold: The least score of boxes, or the probability that a target's pixels exceed.
+        targets: Best first.
+        mask: Array (H, W) bool of segmentation, else None.
+    """
+
+    threshold: float
+    targets: Targets
+    mask: np.ndarray | None = None
+
+
+def starting_threshold(inferencer: SmallObjectInferencer) -> float:
+    """The threshold that a model starts with."""
+    if inferencer.task == 'detection':
+        return SCORE
+    return min(max(inferencer.default_threshold, LEAST), MOST)
+
+
+def check_size(path: str, name: str) -> None:
+    """Refuse images that are too small, or too large, from their header alone.
+
+    What has no header that is understood is left to the loader, which says what is wrong with it.
+
+    Raises:
+        UserError: The image is too small or too large.
+    """
+    try:
+        width, height = read_image_size(path, max_pixels=sys.maxsize)
+    except (FileNotFoundError, ValueError):
+        return
+    if min(width, height) < LEAST_SIDE:
+        raise UserError(
+            f'{name}: {width} × {height} px, too small to find anything in it; choose an image of '
+            f'{LEAST_SIDE} × {LEAST_SIDE} px or more'
+        )
+    if width * height > MOST_PIXELS:
+        raise UserError(f'{name}: {width} × {height} px, {_too_large()}')
+
+
+def _too_large() -> str:
+    return (
+        f'more than the {MOST_PIXELS // 1_000_000} million pixels that this page takes; use '
+        'python tools/infer.py, which takes any size'
+    )
+
+
+def analyse(
+    inferencer: SmallObjectInferencer,
+    path: str,
+    model: str,
+    on_progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Run the network over an image, in tiles if it is large.
+
+    Args:
+        inferencer: The model.
+        path: File of the image.
+        model: What the model is called.
+        on_progress: Called now and then with the part that is done, 0 to 1.
+
+    Raises:
+        UserError: The file is no image, or too small or too large; one sentence that calls it by
+            its name alone.
+    """
+    name, start = Path(path).name, time.monotonic()
+    check_size(path, name)
+    sources = list_sources(path)
+    if len(sources) > 1 or sources[0].read is not None:
+        raise UserError(f'{name}: a video; choose an image, or use python tools/infer.py')
+    segmentation = inferencer.task == 'segmentation'
+    (inference,) = inferencer.stream(
+        sources,
+        tile=TILE,
+        overlap=OVERLAP,
+        threshold=None if segmentation else LEAST,
+        on_progress=on_progress,
+    )
+    if inference.error is not None or inference.image is None:
+        # What is wrong with it stays, what to do about it is another thing here.
+        wrong = str(inference.error).replace(str(path), name).rpartition('; ')[0]
+        raise UserError(f'{wrong}; choose a PNG, JPEG, TIFF, BMP or WebP image') from None
+    image = np.clip(inference.image, 0, 255).astype(np.uint8)
+    image = image.reshape(*image.shape[:2], -1)
+    image = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+    return Analysis(
+        name,
+        model,
+        image,
+        tuple(inferencer.classes),
+        probability=foreground_probability(inference.sample, name) if segmentation else None,
+        boxes=None if segmentation else find_targets(inference.sample),
+        seconds=time.monotonic() - start,
+    )
+
+
+def find(analysis: Analysis, threshold: float) -> Found:
+    """The targets at a threshold; the network is not asked again.
+
+    Args:
+        analysis: What :func:`analyse` gave.
+        threshold: The least score of boxes; of segmentation a target is where the probability is
+            higher.
+    """
+    if analysis.probability is not None:
+        mask = analysis.probability > np.float32(threshold)
+        return Found(threshold, mask_targets(mask, analysis.probability), mask)
+    assert analysis.boxes is not None  # an analysis has the one or the other
+    keep = analysis.boxes.scores >= np.float32(threshold)
+    return Found(threshold, Targets(*(values[keep] for values in analysis.boxes)))

@@ -1,0 +1,263 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The page: what is where on it, and what happens when something is touched."""
+
+from __future__ import annotations
+
+import html
+import logging
+from pathlib import Path
+
+import cv2
+import gradio as gr
+import numpy as np
+
+from smallobj_mm.inference import SmallObjectInferencer
+from smallobj_mm.utils.errors import one_line
+
+from .analysis import LEAST, MOST, Analysis, Found, analyse, find, starting_threshold
+from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
+from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
+from .samples import write_samples
+
+_STYLE = Path(__file__).with_name('style.css')
+#: Seconds that an image which nobody asks about any more is kept.
+_KEPT = 3600
+_HINT = '<div class="message">Drop an image, or take one of the examples.</div>'
+
+
+def theme() -> gr.themes.Base:
+    """Fonts that the system has, so that nothing is fetched."""
+    return gr.themes.Base(
+        primary_hue='cyan',
+        neutral_hue='slate',
+        radius_size='sm',
+        font=['system-ui', 'sans-serif'],
+        font_mono=['ui-monospace', 'monospace'],
+    ).set(
+        body_background_fill='*neutral_50',
+        block_background_fill='white',
+        body_text_color_subdued='*neutral_500',
+    )
+
+
+def style() -> str:
+    """The style sheet."""
+    return _STYLE.read_text(encoding='utf-8')
+
+
+class Page:
+    """The page and what it does.
+
+    Args:
+        models: Models by the names that the page shows.
+        folder: Where examples and archives are written; it lives as long as the page.
+
+    Attributes:
+        blocks: The page, to be launched.
+    """
+
+    def __init__(self, models: dict[str, SmallObjectInferencer], folder: str | Path) -> None:
+        self.models = models
+        self.folder = Path(folder)
+        self.samples = write_samples(self.folder / 'examples')
+        with gr.Blocks(
+            title='Small objects',
+            fill_width=True,
+            analytics_enabled=False,
+            delete_cache=(_KEPT, _KEPT),
+        ) as self.blocks:
+            self._lay_out()
+            self._connect()
+
+    def _lay_out(self) -> None:
+        """Put everything in its place: choices on the left, results on the right."""
+        first, inferencer = next(iter(self.models.items()))
+        views = VIEWS[inferencer.task == 'segmentation']
+        self.analysis = gr.State(None, time_to_live=_KEPT)
+        gr.HTML(
+            '<h1>Small objects</h1><p>Find what is only a few pixels large. The image stays on '
+            'the machine that this page runs on.</p>',
+            elem_id='title',
+        )
+        with gr.Row(elem_id='body'):
+            with gr.Column(scale=1, min_width=300, elem_id='choices'):
+                self.file = gr.File(label='Image', height=150, elem_id='file')
+                gr.HTML('Examples (synthetic)', elem_classes='heading')
+                self.examples = gr.Gallery(
+                    [(path, Path(path).stem) for path in self.samples],
+                    show_label=False, columns=len(self.samples), height='auto',
+                    allow_preview=False, object_fit='cover', buttons=[], interactive=False,
+                    container=False, elem_id='examples',
+                )  # fmt: skip
+                self.model = gr.Dropdown(
+                    list(self.models), value=first, label='Model', filterable=False,
+                    interactive=True, elem_id='model',
+                )  # fmt: skip
+                self.threshold = gr.Slider(
+                    LEAST, MOST, starting_threshold(inferencer), step=0.01, label='Threshold',
+                    info='Higher: fewer and surer.', interactive=True,
+                    elem_id='threshold',
+                )  # fmt: skip
+                self.view = gr.Radio(views, value=views[0], label='Show', elem_id='view')
+            with gr.Column(scale=3, min_width=320, elem_id='results'):
+                self.message = gr.HTML(_HINT, elem_id='message')
+                self.picture = gr.Image(
+                    label='Result', interactive=False, show_label=False, height=540,
+                    buttons=['fullscreen', 'download'], format='png', elem_id='picture',
+                )  # fmt: skip
+                with gr.Column(visible=False, elem_id='details') as self.details:
+                    gr.HTML('Targets, enlarged', elem_classes='heading')
+                    self.enlarged = gr.Gallery(
+                        show_label=False, columns=4, height='auto', object_fit='contain',
+                        buttons=['fullscreen'], interactive=False, container=False,
+                        format='png', elem_id='enlarged',
+                    )  # fmt: skip
+                    self.table = gr.Dataframe(
+                        headers=list(HEADERS), label='Table (px)', interactive=False,
+                        max_height=320, buttons=[], elem_id='table',
+                        datatype=['number', 'str', *['number'] * 6],
+                        column_widths=['8%', '17%', '12%', '12%', '10%', '10%', '13%', '18%'],
+                    )  # fmt: skip
+                    self.download = gr.DownloadButton(
+                        'Download', interactive=False, variant='primary', elem_id='download'
+                    )
+
+    def _connect(self) -> None:
+        """Say what happens when something is touched."""
+        private = dict(api_visibility='private')
+        quiet = dict(private, show_progress='hidden')
+        shown = [self.picture, self.enlarged, self.table, self.details, self.download]
+        network = dict(
+            private, fn=self.look, inputs=[self.file, self.model],
+            outputs=[self.analysis, self.message, self.picture, self.details],
+            show_progress_on=self.picture, concurrency_limit=1, concurrency_id='network',
+        )  # fmt: skip
+        drawing = dict(
+            quiet, fn=self.show, inputs=[self.analysis, self.threshold, self.view],
+            outputs=[self.message, *shown],
+        )  # fmt: skip
+        packing = dict(
+            quiet, fn=self.pack, inputs=[self.analysis, self.threshold], outputs=self.download,
+        )  # fmt: skip
+        # Of what is chosen, or of the values that the slider passes, while something is under
+        # way, the last one comes next.
+        last = dict(trigger_mode='always_last')
+        self.examples.select(self.take_example, None, self.file, **quiet)
+        self.file.change(self.announce, self.file, self.message, **quiet)
+        self.file.change(**network, **last).then(**drawing).then(**packing)
+        self.model.input(self.announce, self.file, self.message, **quiet)
+        self.model.input(
+            self.settings, self.model, [self.threshold, self.view], **quiet, **last
+        ).then(**network).then(**drawing).then(**packing)
+        # Drawn twice: gradio loses a value that comes between the first drawing's arrival and its
+        # being marked as complete.
+        self.threshold.input(**drawing, **last).then(**drawing).then(**packing)
+        self.view.input(**drawing, **last).then(**drawing).then(**packing)
+
+    def take_example(self, event: gr.SelectData) -> str:
+        """The file of the example that was chosen."""
+        return self.samples[event.index]
+
+    def announce(self, file: str | None) -> str:
+        """What is under way."""
+        if file is None:
+            return _HINT
+        name = html.escape(Path(file).name)
+        return f'<div class="message">Looking for targets in {name} …</div>'
+
+    def settings(self, model: str) -> tuple:
+        """The threshold and the views of a model."""
+        inferencer = self.models[model]
+        views = VIEWS[inferencer.task == 'segmentation']
+        return starting_threshold(inferencer), gr.Radio(views, value=views[0])
+
+    def look(
+        self,
+        file: str | None,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
+    ) -> tuple:
+        """Run the network over an image, or say in a sentence why not.
+
+        Returns:
+            Values of the analysis, the message, the picture, and the column of details.
+        """
+        if file is None:
+            return None, _HINT, None, gr.Column(visible=False)
+        words = 'Looking for targets'
+        progress(0.0, desc=words)
+        try:
+            analysis = analyse(
+                self.models[model], file, model, lambda part: progress(part, desc=words)
+            )
+        except ValueError as error:
+            text = one_line(error)
+        except Exception as error:  # a defect, or no memory: the page goes on
+            logging.getLogger(__name__).exception('analysis of %s', file)
+            text = (
+                f'{Path(file).name}: the program failed ({type(error).__name__}); the terminal '
+                'that it runs in says more'
+            )
+        else:
+            return analysis, gr.skip(), gr.skip(), gr.skip()
+        message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
+        return None, message, None, gr.Column(visible=False)
+
+    def show(self, analysis: Analysis | None, threshold: float, view: str) -> tuple:
+        """What there is to see at a threshold.
+
+        Returns:
+            Values of the message, the picture, the enlarged targets, the table, the column that
+            holds these two, and the download, which waits for :meth:`pack`.
+        """
+        if analysis is None:
+            return tuple(gr.skip() for _ in range(6))
+        views = VIEWS[analysis.segmentation]
+        view = view if view in views else views[0]  # while the model changes
+        found = find(analysis, threshold)
+        enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, found)]
+        return (
+            _summary(analysis, found),
+            _rgb(draw(analysis, found, view)),
+            gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
+            gr.Dataframe(table_rows(analysis, found), visible=bool(enlarged)),
+            gr.Column(visible=True),
+            gr.DownloadButton(interactive=False),
+        )
+
+    def pack(
+        self, analysis: Analysis | None, threshold: float, request: gr.Request
+    ) -> gr.DownloadButton:
+        """The archive of what is shown; the one before is replaced."""
+        if analysis is None:
+            return gr.DownloadButton(value=None, interactive=False)
+        stem = Path(analysis.name).stem
+        path = self.folder / str(request.session_hash) / f'{stem}_results.zip'
+        write_archive(path, analysis, find(analysis, threshold))
+        label = f'Download results at {threshold:.2f} (ZIP)'
+        return gr.DownloadButton(label, value=path, interactive=True)
+
+
+def _rgb(picture: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _summary(analysis: Analysis, found: Found) -> str:
+    """How many targets there are, in which image, and how long it took."""
+    number = len(found.targets.scores)
+    height, width = analysis.image.shape[:2]
+    above = 'above' if analysis.segmentation else 'from'
+    words = 'target' if number == 1 else 'targets'
+    parts = [
+        f'{html.escape(analysis.name)}, {width} × {height} px',
+        f'{html.escape(analysis.model)}, {analysis.seconds:.1f} s',
+    ]
+    if number > MOST_ENLARGED:
+        parts.append(f'the best {MOST_ENLARGED} are enlarged')
+    if number > MOST_ROWS:
+        parts.append(f'the best {MOST_ROWS} are in the table, all are in the download')
+    return (
+        f'<div class="message" role="status"><span><strong id="count">{number}</strong> '
+        f'{words} {above} <span id="at">{found.threshold:.2f}</span></span>'
+        f'<small>{" · ".join(parts)}</small></div>'
+    )

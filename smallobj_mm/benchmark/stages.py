@@ -1,0 +1,166 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Where the time of an image goes: loading, pre-processing, model, post-processing."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from smallobj_mm.inference.preparing import ImagePreparer
+from smallobj_mm.utils.errors import UserError
+
+from .timing import MATMUL_SIDE
+
+
+class Stages(NamedTuple):
+    """Seconds that the stages of an image take.
+
+    Attributes:
+        loading: Reading and decoding its file.
+        preprocessing: The rest of the test pipeline and the model's data preprocessor.
+        model: The network, up to the raw maps of its head.
+        postprocessing: From raw maps to boxes or a mask in pixels of the original image.
+    """
+
+    loading: float
+    preprocessing: float
+    model: float
+    postprocessing: float
+
+
+class Subject(NamedTuple):
+    """What is measured.
+
+    Attributes:
+        model: A single-stage detector of mmdet or a segmentor of mmseg, in evaluation mode.
+        preparer: Gives it its input.
+        scope: Its framework.
+    """
+
+    model: BaseModel
+    preparer: ImagePreparer
+    scope: str
+
+
+def prepare(subject: Subject, image: Any, path: str) -> tuple[Tensor, list]:
+    """An image as the network takes it: inputs ``(1, C, H, W)`` and data samples."""
+    with DefaultScope.overwrite_default_scope(subject.scope):
+        item = subject.preparer.prepare(image, path)
+        data = subject.model.data_preprocessor(pseudo_collate([item]), False)
+    return data['inputs'].contiguous(memory_format=torch.channels_last), data['data_samples']
+
+
+@torch.no_grad()
+def predict(subject: Subject, inputs: Tensor, samples: list) -> list:
+    """The samples of a batch, with predictions."""
+    with DefaultScope.overwrite_default_scope(subject.scope):
+        return subject.model(inputs, samples, mode='predict')
+
+
+def time_stages(subject: Subject, path: str) -> Stages:
+    """Take an image through all stages once.
+
+    Args:
+        subject: The model.
+        path: Of an image.
+
+    Raises:
+        UserError: The model has no head whose raw maps are read apart.
+    """
+    clock = _clock(next(subject.model.parameters(), torch.zeros(0)).device)
+    start = clock()
+    image = subject.preparer.read(path)
+    loaded = clock()
+    inputs, samples = prepare(subject, image, path)
+    with _marking_heads(subject.model, clock) as marks:
+        prepared = clock()
+        predict(subject, inputs, samples)
+        end = clock()
+    return Stages(loaded - start, prepared - loaded, marks[-1] - prepared, end - marks[-1])
+
+
+def measure(
+    subjects: Mapping[str, Subject],
+    paths: Sequence[str],
+    rounds: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[float, dict[str, Stages]]:
+    """Time subjects in turns, so that all meet the same neighbours on the machine.
+
+    Args:
+        subjects: What is measured, by name.
+        paths: Images; each turn takes the next one.
+        rounds: Turns that count; one more is made first.
+        progress: Called with the number of turns done and in all.
+
+    Returns:
+        The median rate of the fp32 product of two square matrices of side 2048 on the CPU in the
+        same turns (operations a second), and the median times of each subject.
+    """
+    a = torch.randn(MATMUL_SIDE, MATMUL_SIDE)
+    rates: list[float] = []
+    times: dict[str, list[Stages]] = {name: [] for name in subjects}
+    for turn in range(rounds + 1):
+        start = time.perf_counter()
+        a @ a
+        rate = 2 * MATMUL_SIDE**3 / (time.perf_counter() - start)
+        found = {n: time_stages(s, paths[turn % len(paths)]) for n, s in subjects.items()}
+        if turn:
+            rates.append(rate)
+            for name, stages in found.items():
+                times[name].append(stages)
+            if progress:
+                progress(turn, rounds)
+    medians = {name: Stages(*map(statistics.median, zip(*turns))) for name, turns in times.items()}
+    return statistics.median(rates), medians
+
+
+@contextlib.contextmanager
+def _marking_heads(model: nn.Module, clock: Callable[[], float]) -> Iterator[list[float]]:
+    """Note when each forward pass of a head ends."""
+    heads = [module for module in model.modules() if hasattr(module, 'predict_by_feat')]
+    if not heads:
+        raise UserError(
+            f'{type(model).__name__}: no head with predict_by_feat, expected a single-stage '
+            'detector or a segmentor'
+        )
+    marks: list[float] = []
+    before = [(head, head.__dict__.get('forward')) for head in heads]
+    for head in heads:
+        head.forward = _marked(head.forward, clock, marks)
+    try:
+        yield marks
+    finally:
+        for head, forward in before:
+            del head.forward
+            if forward is not None:  # of a half-precision or an exported network
+                head.forward = forward
+
+
+def _marked(forward: Callable, clock: Callable[[], float], marks: list[float]) -> Callable:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        result = forward(*args, **kwargs)
+        marks.append(clock())
+        return result
+
+    return wrapped
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    if device.type != 'cuda':
+        return time.perf_counter
+
+    def clock() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return clock

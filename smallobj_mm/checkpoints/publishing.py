@@ -1,0 +1,40 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A model's weights alone, small enough to hand on."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from smallobj_mm.utils.errors import UserError
+
+
+def publishable(checkpoint: Mapping, source: str, half: bool = False) -> dict[str, Tensor]:
+    """The weights of a training checkpoint without optimizer, averages and history.
+
+    Args:
+        checkpoint: What the file holds; with ``EMAHook`` its ``state_dict`` is the average.
+        source: Name of the file, for messages.
+        half: Matrices and kernels in half precision. Vectors (norms, biases, running statistics)
+            stay as they are: they are few, and a variance may be outside half's range.
+
+    Raises:
+        UserError: If there is no state dict, or a weight does not fit half precision.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise UserError(f'{source}: no tensors found, expected a checkpoint with a state_dict')
+    published = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu()
+        if half and tensor.is_floating_point() and tensor.ndim > 1:
+            smaller = tensor.to(torch.float16)
+            if not torch.isfinite(smaller).all():
+                raise UserError(
+                    f'{source}: {name} holds {tensor.abs().max():.3g}, expected at most 65504 in '
+                    'half precision; publish without --half'
+                )
+            tensor = smaller
+        published[name] = tensor.contiguous()
+    return published

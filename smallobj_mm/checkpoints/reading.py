@@ -1,0 +1,277 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Reading checkpoints as plain data: nothing in a file can run code."""
+
+import os
+import pickle
+import re
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import Callable, Iterator, Union
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
+
+from smallobj_mm.utils.errors import MissingPackageError, UserError
+
+MapLocation = Union[str, torch.device, Callable, None]
+
+#: What a HistoryBuffer (mmengine's log history, part of each training checkpoint) refers to.
+_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
+def _history_statistic(owner: type, name: str) -> Callable:
+    """Stand in for ``getattr`` in a pickle: the four methods that a HistoryBuffer refers to.
+
+    mmengine allows the real ``getattr``. With that a file can reach ``builtins`` (through
+    ``getattr.__self__``) and overwrite any function of the interpreter with ``exec``.
+    """
+    if owner is HistoryBuffer and name in _STATISTICS:
+        return getattr(owner, name)
+    raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr of {name!r}')
+
+
+def _allowed_globals() -> list:
+    """Classes and functions that mmengine's training checkpoints hold besides tensors."""
+    multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
+    number_types = (np.bool_, np.uint8, np.int32, np.uint32, np.int64, np.float32, np.float64)
+    dtypes = [type(np.dtype(kind)) for kind in number_types]
+    aliases = [
+        (function, f'numpy.{core}.multiarray.{function.__name__}')
+        for function in (multiarray._reconstruct, multiarray.scalar)
+        for core in ('core', '_core')
+    ]
+    return [
+        *aliases,
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        slice,
+        HistoryBuffer,
+        (_history_statistic, 'builtins.getattr'),
+    ]
+
+
+@contextmanager
+def _only_plain_data() -> Iterator[None]:
+    """Let ``torch.load(weights_only=True)`` accept our list, and nothing that others added."""
+    others = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(_allowed_globals())
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(others)
+
+
+def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu') -> dict:
+    """Read a checkpoint that may come from anywhere, without running anything in it.
+
+    Args:
+        path: A ``.safetensors`` file, or one that ``torch.save`` wrote (any other suffix).
+        map_location: Where the tensors go, as in :func:`torch.load`; for ``.safetensors`` a device.
+
+    Returns:
+        The dict in the file: tensors, numbers, strings and containers of them, and mmengine's
+        ``HistoryBuffer``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: The file holds objects other than data, is damaged, or is no checkpoint.
+        MissingPackageError: A ``.safetensors`` file without the package ``safetensors``.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such checkpoint file; check the path')
+    if path.endswith('.safetensors'):
+        return _load_safetensors(path, map_location)
+    try:
+        with _only_plain_data():
+            data = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(_explain(path, str(error))) from None
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        UnicodeDecodeError,
+        OSError,
+        AssertionError,
+    ) as error:
+        if isinstance(error, RuntimeError) and 'CUDA' in str(error):
+            raise  # a CUDA checkpoint onto a machine without: torch says it well
+        raise UserError(
+            f'{path}: damaged or not a checkpoint ({_first_line(error)}); expected a file that '
+            'torch.save has written completely, copy or download it again'
+        ) from None
+    if not isinstance(data, dict):
+        raise UserError(
+            f'{path}: holds a {type(data).__name__}, not a checkpoint; expected a '
+            'dict of tensors, plain or under a key such as state_dict'
+        )
+    return data
+
+
+def _load_safetensors(path: str, map_location: MapLocation) -> dict:
+    """Read a ``.safetensors`` file, which cannot hold anything but tensors."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise MissingPackageError(
+            f'{path}: reading it needs the package safetensors, install it with '
+            'pip install safetensors'
+        ) from None
+    if map_location is not None and not isinstance(map_location, (str, torch.device)):
+        raise UserError(
+            f'{path}: map_location of a .safetensors file must be a device, found '
+            f'{type(map_location).__name__}'
+        )
+    try:
+        return load_file(path, device=str(map_location or 'cpu'))
+    except SafetensorError as error:
+        raise UserError(
+            f'{path}: damaged or not a safetensors file ({_first_line(error)}); copy '
+            'or download it again'
+        ) from None
+
+
+def read_header(path: Union[str, os.PathLike]) -> dict[str, str]:
+    """What a ``.safetensors`` file says of itself, beside its tensors.
+
+    Args:
+        path: A checkpoint that :func:`load_plain` has read.
+
+    Returns:
+        Key -> value; empty where there is none, as in any other kind of file.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    if not path.endswith('.safetensors'):
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, 'pt') as file:
+        return dict(file.metadata() or {})
+
+
+def _explain(path: str, message: str) -> str:
+    """One line for what torch's restricted unpickler refused in ``path``."""
+    found = re.search(r'GLOBAL (\S+(?: of \S+)?)', message)
+    if 'GLOBAL' in message or 'unrecognized function' in message or 'BUILD' in message:
+        what = f' ({found.group(1).rstrip(".,")})' if found else ''
+        return (
+            f'{path}: refused, it holds code or objects other than tensors{what}; expected '
+            'tensors, numbers and strings only, save its state dict alone or as .safetensors'
+        )
+    return (
+        f'{path}: damaged or not a checkpoint (not a file of torch.save); expected a '
+        'checkpoint, copy or download it again'
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    first = (str(error).strip().splitlines() or [''])[0].partition('. ')[0][:160]
+    return f'{type(error).__name__}: {first}' if first else type(error).__name__
+
+
+def _fetch(url: str) -> str:
+    """Download ``url`` once, whole or not at all; return the file in torch's cache."""
+    folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
+    path = os.path.join(folder, os.path.basename(urlparse(url).path))
+    if is_main_process() and not os.path.isfile(path):
+        os.makedirs(folder, exist_ok=True)
+        torch.hub.download_url_to_file(url, path)
+    barrier()
+    return path
+
+
+def load_from_local_plain(filename: str, map_location: MapLocation = None) -> dict:
+    """mmengine's loader of local files, by :func:`load_plain`.
+
+    A file that is a state dict and nothing else (``.safetensors``, published weights) comes under
+    ``state_dict``, where the runner's hooks look for it.
+    """
+    data = load_plain(filename, map_location)
+    if data and all(isinstance(value, torch.Tensor) for value in data.values()):
+        return {'state_dict': data}
+    return data
+
+
+def load_from_http_plain(filename: str, map_location: MapLocation = None) -> dict:
+    """mmengine's loader of ``http(s)://`` addresses, by :func:`load_plain`."""
+    return load_plain(_fetch(filename), map_location)
+
+
+def load_from_torchvision_plain(filename: str, map_location: MapLocation = None) -> dict:
+    """mmengine's loader of ``torchvision://`` names, by :func:`load_plain`."""
+    return _load_named(filename, get_torchvision_models(), map_location)
+
+
+def load_from_openmmlab_plain(filename: str, map_location: MapLocation = None) -> dict:
+    """mmengine's loader of ``open-mmlab://`` names, by :func:`load_plain`."""
+    return _load_named(filename, get_external_models(), map_location)
+
+
+def _load_named(filename: str, addresses: dict, map_location: MapLocation) -> dict:
+    scheme, _, name = filename.partition('://')
+    if name not in addresses:
+        raise UserError(
+            f'{filename}: unknown model of {scheme}; give the path or the address of a checkpoint'
+        )
+    return load_plain(_fetch(addresses[name]), map_location)
+
+
+def load_from_refused(filename: str, map_location: MapLocation = None) -> dict:
+    """Stand in for mmengine's other loaders, which fall back to unpickling anything.
+
+    Raises:
+        UserError: Always.
+    """
+    raise UserError(
+        f'{filename}: this kind of address is not read, because mmengine would run '
+        'code from it; download the file and give its path'
+    )
+
+
+#: Scheme -> loader; together they replace each of mmengine's own.
+_LOADERS = OrderedDict(
+    [
+        ('', load_from_local_plain),
+        ('http://', load_from_http_plain),
+        ('https://', load_from_http_plain),
+        ('torchvision://', load_from_torchvision_plain),
+        ('modelzoo://', load_from_torchvision_plain),
+        ('open-mmlab://', load_from_openmmlab_plain),
+        ('openmmlab://', load_from_openmmlab_plain),
+        ('mmcls://', load_from_refused),
+        ('pavi://', load_from_refused),
+        (r'(\S+\:)?s3://', load_from_refused),
+        (r'(\S+\:)?petrel://', load_from_refused),
+    ]
+)
+
+
+def use_safe_loader(refuse_others: bool = True) -> None:
+    """Make everything in this process that loads checkpoints through mmengine use ours.
+
+    mmengine first tries ``weights_only=True`` and, when that refuses a file, loads it again with
+    everything allowed. After this call ``Runner``, ``init_cfg=dict(type='Pretrained')`` and the
+    inferencers read plain data only. Calling it again changes nothing.
+
+    Args:
+        refuse_others: Also refuse the kinds of address that ours does not read (``s3://``,
+            ``petrel://``, ``pavi://``, ``mmcls://``). Importing this package leaves those as they
+            are, for programs that have them; its tools refuse them.
+    """
+    for prefix, loader in _LOADERS.items():
+        if refuse_others or loader is not load_from_refused:
+            CheckpointLoader.register_scheme(prefix, loader, force=True)

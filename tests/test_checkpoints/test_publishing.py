@@ -1,0 +1,53 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Weights to hand on."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from smallobj_mm.checkpoints.publishing import publishable
+from smallobj_mm.checkpoints.reading import load_plain
+
+
+def state(largest: float = 2.0) -> dict:
+    return {
+        'conv.weight': torch.full((2, 3, 3, 3), largest),
+        'bn.running_var': torch.full((2,), 1e6),
+        'bn.num_batches_tracked': torch.tensor(7),
+    }
+
+
+def test_half():
+    """Kernels are halved; vectors and counters are not."""
+    out = publishable({'state_dict': state(), 'optimizer': {'x': torch.ones(9)}}, 'a.pth', True)
+    assert {k: v.dtype for k, v in out.items()} == {
+        'conv.weight': torch.float16,
+        'bn.running_var': torch.float32,
+        'bn.num_batches_tracked': torch.int64,
+    }
+    assert out['bn.running_var'][0] == 1e6
+    assert publishable(state(), 'a.pth')['conv.weight'].dtype == torch.float32
+
+
+def test_errors():
+    with pytest.raises(ValueError, match='a.pth: conv.weight holds 1e\\+05'):
+        publishable(state(1e5), 'a.pth', half=True)
+    with pytest.raises(ValueError, match='a.pth: no tensors found'):
+        publishable({'state_dict': {}}, 'a.pth')
+
+
+def test_tool(repo_root, tmp_path):
+    """Written whole, loaded by the tools' loader, with a header."""
+    torch.save({'meta': {'epoch': 3}, 'state_dict': state()}, tmp_path / 'epoch_3.pth')
+    tool = repo_root / 'tools/model_converters/publish_model.py'
+    command = [sys.executable, str(tool), str(tmp_path / 'epoch_3.pth')]
+    out = tmp_path / 'small.safetensors'
+    done = subprocess.run(
+        [*command, str(out), '--half'], capture_output=True, text=True, check=True
+    )
+    assert '"epochs": "3"' in done.stdout
+    assert torch.equal(load_plain(out)['conv.weight'].float(), state()['conv.weight'])
+    wrong = subprocess.run([*command, 'a.bin'], capture_output=True, text=True)
+    assert wrong.returncode != 0 and 'a.bin: expected a name' in wrong.stderr

@@ -1,0 +1,56 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from smallobj_mm.models.utils.half import use_half
+
+
+class Pair(NamedTuple):
+    maps: list
+    index: Tensor
+
+
+class Head(nn.Conv2d):
+    def forward(self, x):
+        assert x.dtype == self.weight.dtype
+        return Pair([super().forward(x)], torch.arange(3))
+
+    def predict_by_feat(self, outs):
+        return outs
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.norm, self.head = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), Head(4, 2, 1)
+
+    def forward(self, x, mode='tensor'):
+        return self.head.predict_by_feat(self.head(self.norm(self.body(x))))
+
+
+class Wrapper(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+@torch.no_grad()
+def test_half_inside_and_full_outside():
+    net = Net().eval()
+    image = torch.rand(1, 3, 8, 8)
+    expected = net(image)
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    wrapper = Wrapper(net)
+    assert use_half(wrapper) is wrapper
+    for again in (False, True):
+        found = net(image, mode='predict')
+        assert found.maps[0].dtype == torch.float32 and found.index.dtype == torch.int64
+        torch.testing.assert_close(found.maps[0], expected.maps[0], atol=0.02, rtol=0.02)
+        assert not torch.equal(found.maps[0], expected.maps[0])
+        assert net.body.weight.dtype == net.head.weight.dtype == torch.bfloat16
+        assert net.norm.weight.dtype == torch.float32
+        if not again:
+            net.load_state_dict(state)  # weights may come after
+    assert not torch.is_autocast_enabled('cpu')
