@@ -1,13 +1,13 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Detection head: assignment, losses and prediction around the head's network."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from mmcv.ops import batched_nms
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-from mmdet.models.utils import unpack_gt_instances
-from mmdet.structures import SampleList
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -20,11 +20,27 @@ from smallobj_mm.registry import MODELS, TASK_UTILS
 from smallobj_mm.utils.errors import UserError
 
 Instances = list[InstanceData]
+Result = TypeVar('Result')
 
 
 def at_least_float32(x: Tensor) -> Tensor:
     """``x`` in float32 where it comes from mixed precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def maps_of_all_levels(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Let a method that takes a sequence of maps take them one by one as well.
+
+    mmdet's base class calls ``loss_by_feat(*outs, ...)`` with what the head's ``forward`` returns,
+    here a tuple with a map for each level.
+    """
+
+    @functools.wraps(method)
+    def call(self: BaseDenseHead, *args: object, **keywords: object) -> Result:
+        count = next((i for i, arg in enumerate(args) if not isinstance(arg, Tensor)), len(args))
+        return method(self, *((args[:count],) if count else ()), *args[count:], **keywords)
+
+    return call
 
 
 @MODELS.register_module()
@@ -117,30 +133,27 @@ class DecoupledCrossHead(BaseDenseHead):
         """Raw maps of all levels; see :class:`DecoupledCrossHeadModule`."""
         return self.head_module(x)
 
-    def loss(self, x: Sequence[Tensor], batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch.
-
-        Args:
-            x: The neck's maps.
-            batch_data_samples: Data samples with ``gt_instances`` and, optionally,
-                ``ignored_instances``, in pixels of the images as the network takes them.
-
-        Returns:
-            ``loss_bbox``, ``loss_obj``, ``loss_cls``.
-        """
-        targets, ignored, _ = unpack_gt_instances(batch_data_samples)
-        return self.loss_by_feat(self(x), targets, ignored)
-
+    @maps_of_all_levels
     def loss_by_feat(
-        self, raw_maps: Sequence[Tensor], targets: Instances, ignored: Sequence | None = None
+        self,
+        raw_maps: Sequence[Tensor],
+        batch_gt_instances: Instances,
+        batch_img_metas: Sequence[dict] | None = None,
+        batch_gt_instances_ignore: Sequence[InstanceData | None] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses from raw maps; see :meth:`loss`.
+        """Losses from the raw maps.
 
         Args:
             raw_maps: One map ``(N, A * (5 + classes), H, W)`` per level.
-            targets: ``bboxes`` and ``labels`` of each image.
-            ignored: ``bboxes`` of each image's regions to ignore, or None for an image or for
-                all. Predictions whose cell lies in one are neither objects nor background.
+            batch_gt_instances: ``bboxes`` and ``labels`` of each image's targets, in pixels of
+                the images as the network takes them.
+            batch_img_metas: Not used.
+            batch_gt_instances_ignore: ``bboxes`` of each image's regions to ignore, or None for
+                an image or for all. Predictions whose cell lies in one are neither objects nor
+                background.
+
+        Returns:
+            ``loss_bbox``, ``loss_obj``, ``loss_cls``.
         """
         device = raw_maps[0].device
         # (N, A, H, W, 5 + classes) views: a candidate is a row.
@@ -149,14 +162,14 @@ class DecoupledCrossHead(BaseDenseHead):
             for m in raw_maps
         ]
         num_images = len(maps[0])
-        each = [get_box_tensor(t.bboxes).to(device) for t in targets]
-        image = torch.arange(num_images, device=device).repeat_interleave(
-            torch.tensor([len(b) for b in each], device=device)
-        )
-        boxes = torch.cat(each).to(maps[0].dtype)
-        labels = torch.cat([t.labels for t in targets]).to(device)
-        matched, target = self._assign(maps, image, labels, boxes)
-        ignore = self._ignore_masks(maps, ignored)
+        targets = [
+            InstanceData(bboxes=get_box_tensor(t.bboxes).to(maps[0]), labels=t.labels.to(device))
+            for t in batch_gt_instances
+        ]
+        boxes = torch.cat([t.bboxes for t in targets])
+        labels = torch.cat([t.labels for t in targets])
+        matched, target = self._assign(maps, targets)
+        ignore = self._ignore_masks(maps, batch_gt_instances_ignore)
 
         loss_bbox = loss_obj = loss_cls = maps[0].new_zeros(())
         for level, raw in enumerate(maps):
@@ -194,10 +207,12 @@ class DecoupledCrossHead(BaseDenseHead):
         return loss.masked_fill(ignore, 0).mean()
 
     @torch.no_grad()
-    def _assign(
-        self, maps: Sequence[Tensor], image: Tensor, labels: Tensor, boxes: Tensor
-    ) -> tuple[Candidates, Tensor]:
-        """Matched predictions and the position of each one's target."""
+    def _assign(self, maps: Sequence[Tensor], targets: Instances) -> tuple[Candidates, Tensor]:
+        """Matched predictions and the position of each one's target in the batch."""
+        boxes = torch.cat([t.bboxes for t in targets])
+        image = torch.arange(len(targets), device=boxes.device).repeat_interleave(
+            torch.tensor([len(t.bboxes) for t in targets], device=boxes.device)
+        )
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         size = boxes[:, 2:] - boxes[:, :2]
         grids = [m.shape[2:4] for m in maps]
@@ -210,17 +225,20 @@ class DecoupledCrossHead(BaseDenseHead):
         # The clamp keeps the logarithms of the cost finite where a sigmoid saturates.
         scores = (rows[:, 5:].sigmoid() * rows[:, 4:5].sigmoid()).sqrt().clamp(1e-6, 1 - 1e-6)
         stride = self.prior_generator.strides[0][0]
-        matched, target = self.assigner.assign(
-            image,
-            labels,
-            boxes,
-            near.image,
-            self._decode(rows[:, :4], near),
-            scores,
-            num_images=len(maps[0]),
-            img_shape=(grids[0][0] * stride, grids[0][1] * stride),
-        )
-        return near.pick(matched), target
+        shape = (grids[0][0] * stride, grids[0][1] * stride)
+        predicted = self._decode(rows[:, :4], near)
+        counts = torch.bincount(near.image, minlength=len(targets)).tolist()
+        first, owners = 0, []
+        for truth, bboxes, image_scores in zip(
+            targets, predicted.split(counts), scores.split(counts)
+        ):
+            candidates = InstanceData(bboxes=bboxes, scores=image_scores)
+            owner = self.assigner.assign(candidates, truth, img_shape=shape).gt_inds - 1
+            owners.append(torch.where(owner >= 0, owner + first, -1))
+            first += len(truth.bboxes)
+        owner = torch.cat(owners)
+        matched = (owner >= 0).nonzero().squeeze(1)
+        return near.pick(matched), owner[matched]
 
     def _decode(self, raw: Tensor, at: Candidates) -> Tensor:
         """Boxes ``(n, 4)`` in pixels of the raw values ``(n, 4)`` of given predictions."""
@@ -275,23 +293,7 @@ class DecoupledCrossHead(BaseDenseHead):
             scores.append(rows[..., 4:].sigmoid())
         return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
 
-    def predict(
-        self, x: Sequence[Tensor], batch_data_samples: SampleList, rescale: bool = False
-    ) -> Instances:
-        """Detections of a batch.
-
-        Args:
-            x: The neck's maps.
-            batch_data_samples: Data samples with ``img_shape`` and, for ``rescale``,
-                ``scale_factor``.
-            rescale: Return boxes in pixels of the original images.
-
-        Returns:
-            ``bboxes`` (x1, y1, x2, y2), ``scores`` and ``labels`` of each image, best first.
-        """
-        metas = [sample.metainfo for sample in batch_data_samples]
-        return self.predict_by_feat(self(x), metas, rescale=rescale)
-
+    @maps_of_all_levels
     def predict_by_feat(
         self,
         raw_maps: Sequence[Tensor],
@@ -300,9 +302,17 @@ class DecoupledCrossHead(BaseDenseHead):
         rescale: bool = False,
         with_nms: bool = True,
     ) -> Instances:
-        """Detections from raw maps; see :meth:`predict`.
+        """Detections from the raw maps.
 
-        ``with_nms=False`` leaves the suppression to the caller, as test-time augmentation does.
+        Args:
+            raw_maps: One map ``(N, A * (5 + classes), H, W)`` per level.
+            batch_img_metas: ``img_shape`` of each image and, for ``rescale``, ``scale_factor``.
+            cfg: In place of the head's ``test_cfg``.
+            rescale: Return boxes in pixels of the original images.
+            with_nms: False leaves the suppression to the caller, as test-time augmentation does.
+
+        Returns:
+            ``bboxes`` (x1, y1, x2, y2), ``scores`` and ``labels`` of each image, best first.
         """
         cfg = cfg or self.test_cfg
         boxes, scores = self.decode_maps(raw_maps)

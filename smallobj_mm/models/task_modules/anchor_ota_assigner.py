@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmdet.models.task_modules.assigners import AssignResult, BaseAssigner
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from smallobj_mm.registry import TASK_UTILS
@@ -28,7 +31,7 @@ class Candidates(NamedTuple):
 
 
 @TASK_UTILS.register_module()
-class AnchorOTAAssigner:
+class AnchorOTAAssigner(BaseAssigner):
     """Gives each target the dynamic number of predictions that answer for it most cheaply.
 
     Candidates are the anchors whose width and height are within ``ratio_thr`` of the target's,
@@ -104,110 +107,87 @@ class AnchorOTAAssigner:
 
     def assign(
         self,
-        image: Tensor,
-        labels: Tensor,
-        bboxes: Tensor,
-        candidate_image: Tensor,
-        candidate_bboxes: Tensor,
-        candidate_scores: Tensor,
-        num_images: int,
-        img_shape: tuple[int, int],
-    ) -> tuple[Tensor, Tensor]:
-        """Match candidates with targets, image by image.
+        pred_instances: InstanceData,
+        gt_instances: InstanceData,
+        gt_instances_ignore: InstanceData | None = None,
+        img_shape: tuple[int, int] | None = None,
+    ) -> AssignResult:
+        """Match the predictions of one image with its targets.
 
         Args:
-            image: Image of each target ``(t,)``, in rising order.
-            labels: Class of each target ``(t,)``.
-            bboxes: Boxes of the targets ``(t, 4)`` as x1, y1, x2, y2 in pixels.
-            candidate_image: Image of each candidate ``(n,)``, in rising order.
-            candidate_bboxes: Decoded boxes of the candidates ``(n, 4)``.
-            candidate_scores: sqrt(p(class) * p(object)) of the candidates ``(n, classes)``.
-            num_images: Number of images in the batch.
-            img_shape: Height and width of the images as the network takes them, in pixels.
+            pred_instances: Predictions that may be matched, ``n``: decoded ``bboxes`` ``(n, 4)``
+                as x1, y1, x2, y2 in pixels and ``scores`` ``(n, classes)``, the
+                sqrt(p(class) * p(object)) strictly between 0 and 1. The head gives those that
+                :meth:`candidates` finds; a prediction near to several targets comes several times.
+            gt_instances: ``bboxes`` ``(t, 4)`` and ``labels`` ``(t,)`` of the targets.
+            gt_instances_ignore: Not used; the head keeps regions to ignore out of its background.
+            img_shape: Height and width of the image as the network takes it, in pixels; for
+                ``scale_by_height``.
 
         Returns:
-            Positions of the matched candidates ``(m,)`` and of their targets ``(m,)``.
-        """
-        if self.scale_by_height:
-            x_scale = img_shape[0] / img_shape[1]
-            bboxes = bboxes * bboxes.new_tensor([x_scale, 1, x_scale, 1])
-        targets_of = torch.bincount(image, minlength=num_images).tolist()
-        candidates_of = torch.bincount(candidate_image, minlength=num_images).tolist()
-        matched, matched_target = [], []
-        # Two work areas for all images: fresh pages would cost more than the arithmetic.
-        pairs = max(t * c for t, c in zip(targets_of, candidates_of))
-        space = candidate_bboxes.new_empty((2, pairs))
-        first_target = first_candidate = 0
-        for num_targets, num_candidates in zip(targets_of, candidates_of):
-            if num_targets and num_candidates:
-                t = slice(first_target, first_target + num_targets)
-                c = slice(first_candidate, first_candidate + num_candidates)
-                area = space[:, : num_targets * num_candidates]
-                candidate, target = self._match(
-                    labels[t],
-                    bboxes[t],
-                    candidate_bboxes[c],
-                    candidate_scores[c],
-                    area.view(2, num_targets, num_candidates),
-                )
-                matched.append(candidate + first_candidate)
-                matched_target.append(target + first_target)
-            first_target += num_targets
-            first_candidate += num_candidates
-        if not matched:
-            return image.new_zeros(0), image.new_zeros(0)
-        return torch.cat(matched), torch.cat(matched_target)
+            For each prediction 1 + the position of its target in ``gt_inds``, 0 where it has
+            none, the IoU with its target in ``max_overlaps``, else 0, and the target's class in
+            ``labels``, else -1.
 
-    def _match(
-        self,
-        labels: Tensor,
-        bboxes: Tensor,
-        candidate_bboxes: Tensor,
-        scores: Tensor,
-        space: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """:meth:`assign` for one image; ``space`` (2, targets, candidates) is overwritten."""
-        iou = self._pairwise_iou(bboxes, candidate_bboxes, space)
+        Raises:
+            ValueError: If ``scale_by_height`` is set and ``img_shape`` is not given.
+        """
+        predicted = get_box_tensor(pred_instances.bboxes)
+        boxes, labels = get_box_tensor(gt_instances.bboxes), gt_instances.labels
+        owner = labels.new_zeros(len(predicted))
+        overlaps = predicted.new_zeros(len(predicted))
+        classes = labels.new_full((len(predicted),), -1)
+        if len(boxes) and len(predicted):
+            if self.scale_by_height:
+                if img_shape is None:
+                    raise ValueError(
+                        'AnchorOTAAssigner: img_shape is None, expected height and width of the '
+                        'image where scale_by_height is set'
+                    )
+                x_scale = img_shape[0] / img_shape[1]
+                boxes = boxes * boxes.new_tensor([x_scale, 1, x_scale, 1])
+            iou = pairwise_iou(boxes, predicted)
+            matched, target = self._match(labels, iou, pred_instances.scores)
+            owner[matched] = target + 1
+            overlaps[matched] = iou[target, matched]
+            classes[matched] = labels[target]
+        return AssignResult(len(boxes), owner, overlaps, labels=classes)
+
+    def _match(self, labels: Tensor, iou: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions of the matched predictions ``(m,)`` and of their targets ``(m,)``.
+
+        Args:
+            labels: Class of each target ``(t,)``.
+            iou: Overlaps ``(t, n)``.
+            scores: ``(n, classes)``.
+        """
         top = iou.topk(min(self.topk, iou.shape[1]), dim=1).values
         k = top.sum(dim=1).int().clamp(min=1)
 
-        # exp(-cost / iou_weight) in place of the cost: the same order without a logarithm for
-        # each pair. Each class starts from its cheapest candidate, so that none underflows.
-        scores = scores.t().contiguous()  # (classes, n)
         negative = torch.log1p(-scores)
-        class_cost = negative - torch.log(scores) - negative.sum(dim=0)
-        excess = class_cost - class_cost.amin(dim=1, keepdim=True)
-        class_worth = (excess / -self.iou_weight).exp_()
-        worth = torch.index_select(class_worth, 0, labels, out=space[1])
-        worth *= iou.add_(1e-8)
+        class_cost = (negative - scores.log() - negative.sum(dim=1, keepdim=True)).t()
+        cost = iou.add(1e-8).log_().mul_(-self.iou_weight).add_(class_cost[labels])
 
-        best = worth.topk(int(k.max()), dim=1).indices
+        best = cost.topk(int(k.max()), dim=1, largest=False).indices
         taken = torch.arange(best.shape[1], device=k.device) < k[:, None]
         target, rank = taken.nonzero(as_tuple=True)
         candidate = best[target, rank]
-        claims = torch.bincount(candidate, minlength=worth.shape[1])
+        claims = torch.bincount(candidate, minlength=cost.shape[1])
         owner = torch.zeros_like(claims).index_put_((candidate,), target)
         contested = (claims > 1).nonzero().squeeze(1)
-        # Between targets of different classes only the cost itself compares.
-        cost = class_cost[:, contested][labels]
-        cost -= self.iou_weight * iou[:, contested].log()
-        owner[contested] = cost.argmin(dim=0)
+        owner[contested] = cost[:, contested].argmin(dim=0)
         candidate = claims.nonzero().squeeze(1)
         return candidate, owner[candidate]
 
-    @staticmethod
-    def _pairwise_iou(a: Tensor, b: Tensor, space: Tensor) -> Tensor:
-        """IoU ``(len(a), len(b))``, in the first part of ``space`` (2, len(a), len(b))."""
-        # Rows of x1, y1, x2, y2 each: a strided operand would leave vector instructions unused.
-        (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.t()[..., None], b.t().contiguous()
-        inter, other = space
-        torch.minimum(ax2, bx2, out=inter)
-        inter -= torch.maximum(ax1, bx1, out=other)
-        inter.clamp_(min=0)
-        # The height may stay negative: the product is then no more than 0.
-        height = torch.minimum(ay2, by2, out=other) - torch.maximum(ay1, by1)
-        inter *= height
-        inter.clamp_(min=0)
-        area = (bx2 - bx1) * (by2 - by1)
-        torch.add((ax2 - ax1) * (ay2 - ay1), area, out=other).sub_(inter)
-        return inter.div_(other)
+
+def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU ``(m, n)`` of boxes ``(m, 4)`` and ``(n, 4)``, x1, y1, x2, y2.
+
+    mmdet's ``bbox_overlaps`` computes with pairs of coordinates, several times slower on a CPU.
+    """
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.t()[..., None], b.t().contiguous()
+    width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp_(min=0)
+    height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp_(min=0)
+    inter = width.mul_(height)
+    union = torch.add((ax2 - ax1) * (ay2 - ay1), (bx2 - bx1) * (by2 - by1)).sub_(inter)
+    return inter.div_(union)

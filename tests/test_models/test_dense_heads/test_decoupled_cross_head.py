@@ -1,14 +1,29 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Losses of the head, on raw maps and inside the small detector."""
 
+import inspect
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
-from head_cases import SIZE, STRIDES, instances, make_head, random_instances, raw_maps, sample
+from head_cases import (
+    SIZE,
+    STRIDES,
+    TEST_CFG,
+    instances,
+    make_head,
+    random_instances,
+    raw_maps,
+    sample,
+)
+from mmdet.models.dense_heads import YOLOV3Head
+from mmdet.models.detectors import TwoStageDetector
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from smallobj_mm.models.dense_heads import DecoupledCrossHead
 
 
 @pytest.mark.parametrize('num_classes', [1, 3])
@@ -145,11 +160,93 @@ def test_learning_from_one_image():
         assert result.labels[best] == label and result.scores[best] > 0.5
 
 
+# ---- mmdet's interface
+
+
+def features():
+    return tuple(torch.rand(2, 8, SIZE // s, SIZE // s) for s in STRIDES)
+
+
+def equal(first, second):
+    return all(
+        torch.equal(a.bboxes, b.bboxes)
+        and torch.equal(a.scores, b.scores)
+        and torch.equal(a.labels, b.labels)
+        for a, b in zip(first, second)
+    )
+
+
+@pytest.mark.parametrize('proposal_cfg', [None, dict(TEST_CFG, score_thr=0.3, max_per_img=7)])
+def test_losses_and_predictions_in_one_call(proposal_cfg):
+    head, x = make_head().eval(), features()
+    samples = [sample(random_instances(3), instances([(0, 0, 20, 20)])) for _ in range(2)]
+    losses, predictions = head.loss_and_predict(x, samples, proposal_cfg=proposal_cfg)
+    expected = head.loss(x, samples)
+    assert list(losses) == list(expected)
+    assert all(torch.equal(losses[name], expected[name]) for name in losses)
+    maps, metas = head(x), [s.metainfo for s in samples]
+    assert equal(predictions, head.predict_by_feat(maps, metas, cfg=proposal_cfg))
+    if proposal_cfg is None:
+        assert equal(predictions, head.predict(x, samples))
+    else:
+        assert max(len(p) for p in predictions) <= 7
+
+
+def test_maps_one_by_one_as_the_base_class_hands_them_over():
+    head, x = make_head().eval(), features()
+    truth = [random_instances(3) for _ in range(2)]
+    ignored = [instances([(0, 0, 20, 20)]), instances([])]
+    metas = [dict(img_shape=(SIZE, SIZE), scale_factor=(2.0, 2.0))] * 2
+    outs = head(x)
+    assert isinstance(outs, tuple) and len(outs) == len(STRIDES)
+    expected = head.loss_by_feat(
+        outs,
+        batch_gt_instances=truth,
+        batch_img_metas=metas,
+        batch_gt_instances_ignore=ignored,
+    )
+    for losses in (
+        head.loss_by_feat(*outs, truth, metas, ignored),
+        head.loss_by_feat(list(outs), truth, metas, ignored),
+    ):
+        assert losses == expected
+    assert expected['loss_obj'] != head.loss_by_feat(*outs, truth, metas)['loss_obj']
+    expected = head.predict_by_feat(outs, metas, rescale=True, with_nms=False)
+    got = head.predict_by_feat(*outs, batch_img_metas=metas, rescale=True, with_nms=False)
+    assert equal(got, expected)
+    assert len(head.predict_by_feat(*outs, metas)[0]) <= len(got[0])
+
+
+@pytest.mark.parametrize('name', ['loss_by_feat', 'predict_by_feat'])
+def test_signatures_are_those_of_the_stock_head(name):
+    """YOLOv3's head of mmdet takes one sequence of maps as well."""
+    ours = list(inspect.signature(getattr(DecoupledCrossHead, name)).parameters)
+    stock = list(inspect.signature(getattr(YOLOV3Head, name)).parameters)
+    assert ours[0] == 'self' and ours[2:] == stock[2:]
+
+
+def test_as_proposal_head_of_a_stock_two_stage_detector():
+    """mmdet's two-stage detectors call ``loss_and_predict`` of their first head."""
+    head, x, proposals = make_head(num_classes=1), features(), []
+    detector = SimpleNamespace(
+        with_rpn=True,
+        extract_feat=lambda images: x,
+        rpn_head=head,
+        train_cfg=dict(rpn_proposal=dict(TEST_CFG, max_per_img=9)),
+        test_cfg=SimpleNamespace(rpn=None),
+        roi_head=SimpleNamespace(loss=lambda x, found, samples: proposals.extend(found) or {}),
+    )
+    samples = [sample(random_instances(3)) for _ in range(2)]
+    losses = TwoStageDetector.loss(detector, torch.rand(2, 3, SIZE, SIZE), samples)
+    assert set(losses) == {'rpn_loss_bbox', 'rpn_loss_obj', 'rpn_loss_cls'}
+    assert [len(p) for p in proposals] == [9, 9]
+
+
 # ---- regions to ignore
 
 
 def objectness_gradients(head, maps, truth, ignored):
-    grads = torch.autograd.grad(head.loss_by_feat(maps, truth, ignored)['loss_obj'], maps)
+    grads = torch.autograd.grad(head.loss_by_feat(maps, truth, None, ignored)['loss_obj'], maps)
     return [g.unflatten(1, (3, -1))[:, :, 4] for g in grads]  # (N, A, H, W)
 
 
@@ -198,7 +295,7 @@ def test_regions_leave_box_and_class_losses_alone():
     head, maps, truth = make_head(), raw_maps(images=1), [random_instances(4)]
     plain = head.loss_by_feat(maps, truth)
     for ignored in ([None], [instances([])], [instances([(0, 0, 30, 30)])]):
-        got = head.loss_by_feat(maps, truth, ignored)
+        got = head.loss_by_feat(maps, truth, None, ignored)
         assert got['loss_bbox'] == plain['loss_bbox'] and got['loss_cls'] == plain['loss_cls']
 
 

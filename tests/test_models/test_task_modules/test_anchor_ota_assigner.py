@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from mmdet.models.task_modules.assigners import AssignResult, BaseAssigner
+from mmdet.registry import TASK_UTILS
+from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.structures import InstanceData
 
 from smallobj_mm.models.task_modules import AnchorOTAAssigner
 
@@ -138,31 +142,49 @@ def test_assignment(drawn, seed, topk, iou_weight):
         assume(abs(total - round(total)) > 1e-9)
     image_t, boxes_t = as_tensors(image, boxes)
     ours = AnchorOTAAssigner(topk=topk, iou_weight=iou_weight)
-    matched, target = ours.assign(
-        image_t,
-        torch.tensor(labels, dtype=torch.long),
-        boxes_t,
-        torch.tensor(cand_image),
-        torch.tensor(cand_boxes, dtype=torch.float64),
-        scores,
-        num_images=3,
-        img_shape=SIZE,
-    )
+    cand_image_t = torch.tensor(cand_image)
+    cand_boxes_t = torch.tensor(cand_boxes, dtype=torch.float64)
+    labels_t = torch.tensor(labels, dtype=torch.long)
+    got = {}
+    for n in range(3):
+        own, near = (image_t == n).nonzero()[:, 0], (cand_image_t == n).nonzero()[:, 0]
+        result = ours.assign(
+            InstanceData(bboxes=cand_boxes_t[near], scores=scores[near]),
+            InstanceData(bboxes=boxes_t[own], labels=labels_t[own]),
+        )
+        assert result.num_gts == len(own) and len(result.gt_inds) == len(near)
+        for c, t, overlap, label in zip(
+            near.tolist(), result.gt_inds.tolist(), result.max_overlaps, result.labels
+        ):
+            if t:
+                got[c] = int(own[t - 1])
+                assert overlap.item() == pytest.approx(slow_iou(boxes[got[c]], cand_boxes[c]))
+                assert label == labels[got[c]]
+            else:
+                assert overlap == 0 and label == -1
     expected = slow_assign(
         image, labels, boxes, cand_image, cand_boxes, scores.tolist(), topk, iou_weight
     )
-    assert dict(zip(matched.tolist(), target.tolist())) == expected
-    assert len(set(matched.tolist())) == len(matched)
+    assert got == expected
 
 
 def test_no_targets():
     got = find([], [])
     assert all(len(field) == 0 for field in got)
-    empty = torch.zeros(0, dtype=torch.long)
-    matched, target = AnchorOTAAssigner().assign(
-        empty, empty, torch.zeros(0, 4), empty, torch.zeros(0, 4), torch.zeros(0, CLASSES), 2, SIZE
-    )
-    assert len(matched) == len(target) == 0
+    for predictions, objects in ((0, 0), (3, 0), (0, 2)):
+        boxes = torch.tensor([[10.0, 10, 20, 20]])
+        result = AnchorOTAAssigner().assign(
+            InstanceData(
+                bboxes=boxes.repeat(predictions, 1), scores=torch.full((predictions, CLASSES), 0.5)
+            ),
+            InstanceData(
+                bboxes=boxes.repeat(objects, 1), labels=torch.zeros(objects, dtype=torch.long)
+            ),
+        )
+        assert result.num_gts == objects
+        assert result.gt_inds.tolist() == [0] * predictions
+        assert result.labels.tolist() == [-1] * predictions
+        assert result.max_overlaps.tolist() == [0] * predictions
 
 
 def test_level_without_candidates():
@@ -187,38 +209,34 @@ def test_cells_stay_on_the_map():
         assert ((here.col >= 0) & (here.col < cols)).all()
 
 
-def test_targets_of_an_image_do_not_claim_in_another():
-    image = torch.tensor([0, 2])
-    box = torch.tensor([[10.0, 10.0, 20.0, 20.0]])
-    matched, target = AnchorOTAAssigner().assign(
-        image,
-        torch.zeros(2, dtype=torch.long),
-        box.repeat(2, 1),
-        torch.tensor([0, 1, 2, 2]),
-        box.repeat(4, 1),
-        torch.full((4, CLASSES), 0.5),
-        num_images=3,
-        img_shape=SIZE,
-    )
-    assert dict(zip(matched.tolist(), target.tolist())) == {0: 0, 2: 1, 3: 1}
+def test_is_an_assigner_of_mmdet():
+    """Built from a config like any other, with instances or plain tensors as boxes."""
+    assigner = TASK_UTILS.build(dict(type='smallobj_mm.AnchorOTAAssigner', topk=3))
+    assert isinstance(assigner, BaseAssigner) and assigner.topk == 3
+    boxes = torch.tensor([[10.0, 10, 20, 20], [12, 10, 22, 20], [60, 60, 70, 70]])
+    truth = InstanceData(bboxes=HorizontalBoxes(boxes[[0]]), labels=torch.tensor([2]))
+    pred = InstanceData(bboxes=boxes, scores=torch.full((3, CLASSES), 0.5))
+    result = assigner.assign(pred, truth, gt_instances_ignore=truth[:0])
+    assert isinstance(result, AssignResult)
+    # IoUs of 1, 2 / 3 and 0: their sum makes k 1.
+    assert result.gt_inds.tolist() == [1, 0, 0] and result.labels.tolist() == [2, -1, -1]
+    assert result.max_overlaps.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize('img_shape, same', [((96, 96), True), ((96, 192), False)])
 def test_scale_by_height(img_shape, same):
     """The authors' comparison: the same on square images, another on others."""
-    box = torch.tensor([[40.0, 10.0, 60.0, 30.0]])
-    candidates = torch.tensor([[40.0, 10.0, 60.0, 30.0], [20.0, 10.0, 30.0, 30.0]])
-    args = (
-        torch.zeros(1, dtype=torch.long),
-        torch.zeros(1, dtype=torch.long),
-        box,
-        torch.zeros(2, dtype=torch.long),
-        candidates,
-        torch.full((2, CLASSES), 0.5),
+    truth = InstanceData(
+        bboxes=torch.tensor([[40.0, 10.0, 60.0, 30.0]]), labels=torch.zeros(1, dtype=torch.long)
     )
-    plain, _ = AnchorOTAAssigner().assign(*args, num_images=1, img_shape=img_shape)
-    scaled, _ = AnchorOTAAssigner(scale_by_height=True).assign(
-        *args, num_images=1, img_shape=img_shape
+    candidates = InstanceData(
+        bboxes=torch.tensor([[40.0, 10.0, 60.0, 30.0], [20.0, 10.0, 30.0, 30.0]]),
+        scores=torch.full((2, CLASSES), 0.5),
     )
-    assert plain.tolist() == [0]
-    assert scaled.tolist() == ([0] if same else [1])
+    plain = AnchorOTAAssigner().assign(candidates, truth, img_shape=img_shape)
+    authors = AnchorOTAAssigner(scale_by_height=True)
+    scaled = authors.assign(candidates, truth, img_shape=img_shape)
+    assert plain.gt_inds.tolist() == [1, 0]
+    assert scaled.gt_inds.tolist() == ([1, 0] if same else [0, 1])
+    with pytest.raises(ValueError, match='AnchorOTAAssigner: img_shape is None'):
+        authors.assign(candidates, truth)
