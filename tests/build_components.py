@@ -87,6 +87,7 @@ def arguments(prefix: str) -> dict:
             SmallObjectVOCDataset=VOC,
             YOLOFolderDataset=VOC,
             BoschTrafficLightsDataset=VOC,
+            CocoBoxDataset=VOC,
             HITUAVDataset=VOC,
             SyntheticSmallObjectDataset=VOC,
             IRSTDDataset=IRSTD,

@@ -24,6 +24,7 @@ if has_framework('mmseg'):
 
 if has_framework('mmdet'):
     from .bosch import BoschTrafficLightsDataset
+    from .coco import CocoBoxDataset
     from .coco_export import dataset_to_coco
     from .hituav import HITUAVDataset
     from .synthetic import SyntheticSmallObjectDataset
@@ -32,6 +33,7 @@ if has_framework('mmdet'):
 
     __all__ += [
         'BoschTrafficLightsDataset',
+        'CocoBoxDataset',
         'HITUAVDataset',
         'SmallObjectVOCDataset',
         'SyntheticSmallObjectDataset',

@@ -13,10 +13,30 @@ from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from .boxes import BoxReport
-from .files import DirectoryIndex, missing_data_error, read_image_size
+from .files import DirectoryIndex, missing_data_error, read_id_list, read_image_size
 from .records import ImageRecord, ObjectRecord
 
 _FILTER_KEYS = ('filter_empty_gt', 'min_size')
+
+
+def class_tuple(classes: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
+    """The names of classes as a tuple, one name alone included; empty for None.
+
+    Args:
+        classes (str | Sequence[str], optional): Names, a name, or a text file with one a line.
+
+    Raises:
+        ValueError: If a name is no text, empty or there twice.
+    """
+    if isinstance(classes, str):
+        is_list = classes.endswith('.txt') and osp.isfile(classes)
+        classes = read_id_list(classes) if is_list else (classes,)
+    names = tuple(classes or ())
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(f'classes are {brief(names)}, expected names')
+    if len(set(names)) != len(names):
+        raise ValueError(f'classes are {brief(names)}, expected each name once')
+    return names
 
 
 def _with_palette(metainfo: Optional[Mapping]) -> Optional[dict]:
@@ -24,8 +44,10 @@ def _with_palette(metainfo: Optional[Mapping]) -> Optional[dict]:
     if not metainfo:
         return None
     metainfo = dict(metainfo)
-    classes = metainfo.get('classes')
-    if classes and not isinstance(classes, str) and 'palette' not in metainfo:
+    classes = class_tuple(metainfo.pop('classes', None))
+    if classes:
+        metainfo['classes'] = classes
+    if classes and 'palette' not in metainfo:
         hues = [index / len(classes) for index in range(len(classes))]
         colours = [colorsys.hsv_to_rgb(hue, 0.8, 0.95) for hue in hues]
         metainfo['palette'] = [tuple(round(255 * value) for value in c) for c in colours]

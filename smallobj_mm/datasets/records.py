@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """What a parser hands over, whatever the format on disk was."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple, Union
 
 
 class ObjectRecord(NamedTuple):
@@ -24,7 +24,7 @@ class ImageRecord(NamedTuple):
     Attributes:
         source (str): Annotation file (and record in it), for messages.
         img_path (str): Path of the image.
-        img_id (str): Unique name within the data set.
+        img_id (str | int): Unique name or number within the data set.
         size (tuple[int, int] | None): Width and height in px if the annotation has them, else
             None: then the header of the image is read.
         objects (list[ObjectRecord]): The objects, possibly none.
@@ -32,6 +32,6 @@ class ImageRecord(NamedTuple):
 
     source: str
     img_path: str
-    img_id: str
+    img_id: Union[str, int]
     size: Optional[Tuple[int, int]]
     objects: List[ObjectRecord]
