@@ -91,6 +91,10 @@ def arguments(prefix: str) -> dict:
             HITUAVDataset=VOC,
             SyntheticSmallObjectDataset=VOC,
             IRSTDDataset=IRSTD,
+            BackgroundDataset=IRSTD,
+            WeightedMixtureDataset=dict(
+                datasets=[dict(type=f'{prefix}IRSTDDataset', **IRSTD)], lazy_init=True
+            ),
             SyntheticIRSTDDataset=IRSTD,
         ),
         TRANSFORMS=dict(
@@ -104,6 +108,7 @@ def arguments(prefix: str) -> dict:
             RecordedGrayscale={},
             RecordedRotation={},
             RecordedSolarize={},
+            CachedTransforms=dict(transforms=[dict(type=f'{prefix}LoadImageStrict')]),
             FlipTurn={},
             LoadImageStrict={},
             SmallObjectMosaic={},
@@ -129,6 +134,7 @@ def arguments(prefix: str) -> dict:
             RandomSensorNoise={},
             RandomTargetScale={},
             RandomVignetting={},
+            RepeatGrey={},
             ScaledTargetCrop=dict(size=64),
             SyntheticTargets={},
             TargetAwareCrop=dict(size=64),

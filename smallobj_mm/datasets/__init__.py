@@ -4,10 +4,16 @@
 from smallobj_mm.compat.frameworks import has_framework
 
 from . import transforms
+from .mixture import WeightedMixtureDataset
 from .synthetic_files import make_synthetic_dataset
 from .synthetic_irstd_files import make_synthetic_irstd
 
-__all__ = ['make_synthetic_dataset', 'make_synthetic_irstd', 'transforms']
+__all__ = [
+    'WeightedMixtureDataset',
+    'make_synthetic_dataset',
+    'make_synthetic_irstd',
+    'transforms',
+]
 
 if has_framework('mmcv'):
     from .label_decoupling import decouple_label
@@ -16,11 +22,17 @@ if has_framework('mmcv'):
     __all__ += ['LoadImageStrict', 'decouple_label']
 
 if has_framework('mmseg'):
+    from .backgrounds import BackgroundDataset
     from .collate import sync_resize_collate
     from .irstd import IRSTDDataset
     from .synthetic_irstd import SyntheticIRSTDDataset
 
-    __all__ += ['IRSTDDataset', 'SyntheticIRSTDDataset', 'sync_resize_collate']
+    __all__ += [
+        'BackgroundDataset',
+        'IRSTDDataset',
+        'SyntheticIRSTDDataset',
+        'sync_resize_collate',
+    ]
 
 if has_framework('mmdet'):
     from .bosch import BoschTrafficLightsDataset

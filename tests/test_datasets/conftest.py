@@ -87,3 +87,12 @@ def logged(monkeypatch):
     monkeypatch.setattr('smallobj_mm.datasets.boxes.print_log', record)
     monkeypatch.setattr('smallobj_mm.datasets.files.print_log', record)
     return lines
+
+
+@pytest.fixture
+def seeded():
+    """Seed the random state that transforms draw from; returns a function that seeds it again."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    yield np.random.seed
+    np.random.set_state(state)

@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The base configs of the data sets: they parse, agree with each other, and give batches."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
@@ -91,6 +93,85 @@ def test_hituav_batch_carries_regions_to_ignore(load, shared_dir):
     )
     sample = built[index]['data_samples']
     assert len(sample.ignored_instances) > 0 and sample.img_shape == (512, 640)
+
+
+def with_data(node, root, indices=None):
+    """Point all data sets of a config at a folder, pipelines included; few images are faster."""
+    if isinstance(node, dict):
+        if str(node.get('data_root', '')).startswith('data/'):
+            node['data_root'] = node['data_root'].replace('data', str(root), 1)
+            node['indices'] = indices
+        for value in node.values():
+            with_data(value, root, indices)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            with_data(value, root, indices)
+
+
+def mentioned(node):
+    """Folders of data that a config names anywhere."""
+    if isinstance(node, dict):
+        own = {Path(node['data_root']).name} if 'data_root' in node else set()
+        return own.union(*(mentioned(value) for value in node.values()))
+    if isinstance(node, (list, tuple)):
+        return set().union(*(mentioned(value) for value in node))
+    return set()
+
+
+MIXTURES = {
+    'ir_mixture': {'NUAA-SIRST', 'NUDT-SIRST'},
+    'ir_mixture_no-nuaa': {'NUDT-SIRST'},
+    'ir_mixture_no-nudt': {'NUAA-SIRST'},
+}
+BACKGROUNDS = {'HIT-UAV', 'svanstrom_ir', 'imagenet_sample'}
+
+
+@pytest.mark.parametrize('name', MIXTURES)
+def test_mixtures(load, shared_dir, name):
+    cfg = load(name)
+    train = cfg.train_dataloader.dataset
+    assert mentioned(train) == MIXTURES[name] | BACKGROUNDS  # nothing left of the set left out
+    assert mentioned(cfg.val_dataloader) == MIXTURES[name]
+    expected = {'ir_mixture': 'NUAA-SIRST', 'ir_mixture_no-nuaa': 'NUAA-SIRST'}
+    assert mentioned(cfg.test_dataloader) == {expected.get(name, 'NUDT-SIRST')}
+    with_data(cfg.train_dataloader, shared_dir / 'data', indices=20)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        with_data(loader, shared_dir / 'data')
+    train.length = 8
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        built = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+        batch = next(iter(built))
+        val = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        sample = next(iter(val))['data_samples'][0]
+        test = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=False))
+    assert len(built.dataset.datasets) == len(MIXTURES[name]) + len(BACKGROUNDS)
+    assert len(val.dataset) == sum(
+        {'NUAA-SIRST': 40, 'NUDT-SIRST': 60}[folder] for folder in MIXTURES[name]
+    )
+    assert len(test) == (200 if name == 'ir_mixture_no-nudt' else 214)
+    assert all(image.shape == (3, 256, 256) for image in batch['inputs'])
+    assert {'gt_sem_seg', 'gt_interior_map', 'gt_boundary_map'} <= set(
+        batch['data_samples'][0].keys()
+    )
+    assert tuple(sample.gt_sem_seg.shape) == sample.ori_shape
+
+
+@pytest.mark.parametrize('name, images', [('nuaa_sirst', 213), ('nudt_sirst', 663)])
+def test_holdout_lists(repo_root, shared_dir, name, images):
+    folder = repo_root / 'configs/_base_/datasets/splits'
+    lists = {
+        part: (folder / f'{name}_{part}.txt').read_text().split() for part in ('train', 'holdout')
+    }
+    assert not set(lists['train']) & set(lists['holdout'])
+    data = shared_dir / 'data' / name.upper().replace('_', '-')
+    published = next(iter([*data.glob('train.txt'), *data.glob('img_idx/train*.txt')]))
+    assert sorted(lists['train'] + lists['holdout']) == sorted(published.read_text().split())
+    assert len(lists['train']) + len(lists['holdout']) == images
+    if name == 'nudt_sirst':
+        unseen = (folder / f'{name}_unseen.txt').read_text().split()
+        assert len(set(unseen)) == 200 and set(lists['holdout']) <= set(unseen)
 
 
 def first_batch(loader, data_root):

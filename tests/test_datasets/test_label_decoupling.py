@@ -122,6 +122,8 @@ def test_mask_coded_255_is_pointed_out_once(monkeypatch):
     )
     truth = np.zeros((9, 9), np.uint8)
     truth[4, 4] = 255
+    LabelDecoupling()(dict(gt_seg_map=truth, seg_map_path=None))  # a picture without a mask file
+    assert not lines
     for _ in range(2):
         assert not LabelDecoupling()(dict(gt_seg_map=truth))['gt_interior_map'].any()
     assert len(lines) == 1 and 'ignore_index=None' in lines[0]

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 __all__ = []
 
 if find_spec('mmcv') is not None:
+    from .caching import CachedTransforms, RepeatGrey
     from .clutter import RandomClutter
     from .crops import RandomEdgeCrop, TargetAwareCrop
     from .flip_turn import FlipTurn
@@ -33,6 +34,7 @@ if find_spec('mmcv') is not None:
     from .target_scale import RandomTargetScale, ScaledTargetCrop
 
     __all__ += [
+        'CachedTransforms',
         'FlipTurn',
         'LabelDecoupling',
         'LoadBinaryMask',
@@ -50,6 +52,7 @@ if find_spec('mmcv') is not None:
         'RandomSensorNoise',
         'RandomTargetScale',
         'RandomVignetting',
+        'RepeatGrey',
         'ScaledTargetCrop',
         'SyntheticTargets',
         'TargetAwareCrop',

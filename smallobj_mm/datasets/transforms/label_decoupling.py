@@ -69,8 +69,11 @@ class LabelDecoupling(BaseTransform):
             per_target=self.per_target,
             ignore_index=self.ignore_index,
         )
-        if not LabelDecoupling._warned and self.ignore_index is not None and not interior.any():
-            self._warn_if_all_ignored(truth, results.get('seg_map_path'))
+        # Pictures without a mask file have the path None: what they ignore is meant so.
+        path = results.get('seg_map_path', 'unknown')
+        ignoring = path is not None and self.ignore_index is not None
+        if not LabelDecoupling._warned and ignoring and not interior.any():
+            self._warn_if_all_ignored(truth, path)
         fields = results.setdefault('seg_fields', [])
         for name, value in (('gt_interior_map', interior), ('gt_boundary_map', boundary)):
             results[name] = value

@@ -3,12 +3,15 @@
 
 from typing import Optional
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 
 from smallobj_mm.registry import TRANSFORMS
 from smallobj_mm.utils.errors import UserError
 
 from ..masks import read_mask
+
+_IGNORED = 255
 
 
 @TRANSFORMS.register_module()
@@ -22,7 +25,11 @@ class LoadBinaryMask(BaseTransform):
     For training it stands right after the image is loaded, for testing after the image is
     resized, so that the truth keeps its original size.
 
+    Where seg_map_path is None, as for the samples of BackgroundDataset, the map is empty but for
+    the pixels of ignore_boxes, which are 255.
+
     Required keys: seg_map_path, ori_shape, img_path (for the message).
+    Optional keys: ignore_boxes, (N, 4) in px of the loaded image as x1, y1, x2, y2.
     Added keys: gt_seg_map (H, W) uint8, named in seg_fields.
 
     Args:
@@ -45,14 +52,21 @@ class LoadBinaryMask(BaseTransform):
             FileNotFoundError: If there is no such file.
             UserError: If it is truncated, not an image, or of another size than the image.
         """
-        mask = read_mask(results['seg_map_path'], self.backend_args)
         height, width = results['ori_shape'][:2]
+        if results['seg_map_path'] is None:
+            mask = np.zeros((height, width), np.uint8)
+        else:
+            mask = read_mask(results['seg_map_path'], self.backend_args)
         if mask.shape != (height, width):
             raise UserError(
                 f'{results["seg_map_path"]}: the mask is {mask.shape[1]}x{mask.shape[0]}, but its '
                 f'image {results.get("img_path")} is {width}x{height}; expected equal sizes: '
                 'replace one of them or take the pair off the list'
             )
+        for x1, y1, x2, y2 in np.asarray(results.get('ignore_boxes', ())).reshape(-1, 4):
+            rows = slice(max(int(np.floor(y1)), 0), max(int(np.ceil(y2)), 0))
+            columns = slice(max(int(np.floor(x1)), 0), max(int(np.ceil(x2)), 0))
+            mask[rows, columns] = _IGNORED
         results['gt_seg_map'] = mask
         fields = results.setdefault('seg_fields', [])
         if 'gt_seg_map' not in fields:

@@ -87,12 +87,3 @@ class Painted:
 @pytest.fixture(scope='session')
 def painted():
     return Painted
-
-
-@pytest.fixture
-def seeded():
-    """Seed the random state that transforms draw from; returns a function that seeds it again."""
-    state = np.random.get_state()
-    np.random.seed(0)
-    yield np.random.seed
-    np.random.set_state(state)
