@@ -26,16 +26,16 @@ def class_tuple(classes: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
         classes (str | Sequence[str], optional): Names, a name, or a text file with one a line.
 
     Raises:
-        ValueError: If a name is no text, empty or there twice.
+        UserError: If a name is no text, empty or there twice.
     """
     if isinstance(classes, str):
         is_list = classes.endswith('.txt') and osp.isfile(classes)
         classes = read_id_list(classes) if is_list else (classes,)
     names = tuple(classes or ())
     if not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError(f'classes are {brief(names)}, expected names')
+        raise UserError(f'classes are {brief(names)}, expected names')
     if len(set(names)) != len(names):
-        raise ValueError(f'classes are {brief(names)}, expected each name once')
+        raise UserError(f'classes are {brief(names)}, expected each name once')
     return names
 
 

@@ -9,6 +9,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Set, Union
 from mmengine.logging import print_log
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from .base import SmallObjectDetDataset, class_tuple
@@ -44,7 +45,7 @@ class CocoBoxDataset(SmallObjectDetDataset):
 
     Raises:
         FileNotFoundError: If the file or a listed image is missing.
-        ValueError: If the file is malformed, see
+        UserError: If the file is malformed, see
             :func:`~smallobj_mm.datasets.parsers.coco_json.parse_coco_json`.
     """
 
@@ -81,7 +82,7 @@ class CocoBoxDataset(SmallObjectDetDataset):
         for path in paths[1:]:
             other = read_coco_classes(path)
             if set(other) != set(first):
-                raise ValueError(
+                raise UserError(
                     f'{path}: has the categories {brief(other)}, but {paths[0]} has '
                     f'{brief(first)}; name the classes in metainfo'
                 )

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
 
 from ..records import ObjectRecord
@@ -62,7 +63,7 @@ def parse_coco_json(path: str) -> CocoAnnotations:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no JSON, lacks ``images``, ``annotations`` or ``categories``, has an
+        UserError: If it is no JSON, lacks ``images``, ``annotations`` or ``categories``, has an
             id or a name twice, or a record lacks a key or has a value of the wrong kind.
     """
     content = _read(path)
@@ -71,7 +72,7 @@ def parse_coco_json(path: str) -> CocoAnnotations:
     for number, record in enumerate(content['images'], start=1):
         image = _parse_image(record, f'{path}, image {number}')
         if image.id in images:
-            raise ValueError(
+            raise UserError(
                 f'{path}, image {number}: the id {brief(image.id)} is there before, expected each '
                 'once'
             )
@@ -111,16 +112,16 @@ def _read(path: str) -> dict:
             content = json.load(file)
     except (ValueError, RecursionError) as error:
         detail = ' '.join(str(error).split())[:200]
-        raise ValueError(f'{path}: not readable as JSON ({detail})') from None
+        raise UserError(f'{path}: not readable as JSON ({detail})') from None
     if not isinstance(content, dict):
-        raise ValueError(
+        raise UserError(
             f'{path}: found a {type(content).__name__}, expected the keys images, annotations and '
             'categories of COCO'
         )
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
             found = f'{key} is {brief(content[key])}' if key in content else f'no {key}'
-            raise ValueError(
+            raise UserError(
                 f'{path}: {found}, found the keys {brief(sorted(content))}; expected the lists '
                 'images, annotations and categories of COCO'
             )
@@ -134,12 +135,12 @@ def _category_names(content: dict, path: str) -> Dict[ImageId, str]:
     for number, record in enumerate(content['categories'], start=1):
         where = f'{path}, category {number}'
         if not isinstance(record, dict):
-            raise ValueError(f'{where}: found {brief(record)}, expected id and name')
+            raise UserError(f'{where}: found {brief(record)}, expected id and name')
         identity, name = _id(record, 'id', where), record.get('name')
         if not isinstance(name, (str, int)) or isinstance(name, bool) or not str(name).strip():
-            raise ValueError(f'{where}: name is {brief(name)}, expected the name of a class')
+            raise UserError(f'{where}: name is {brief(name)}, expected the name of a class')
         if identity in names:
-            raise ValueError(f'{where}: the id {brief(identity)} is there before, expected once')
+            raise UserError(f'{where}: the id {brief(identity)} is there before, expected once')
         names[identity] = str(name).strip()
         above[identity] = record.get('supercategory')
     heading = names.get(0)
@@ -151,11 +152,11 @@ def _category_names(content: dict, path: str) -> Dict[ImageId, str]:
         if not used and above[0] in (None, '', 'none') and all(o == heading for o in others):
             del names[0]
     if not names:
-        raise ValueError(f'{path}: categories is empty, expected at least one class')
+        raise UserError(f'{path}: categories is empty, expected at least one class')
     names = dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
     if len(set(names.values())) < len(names):
         twice = Counter(names.values()).most_common(1)[0][0]
-        raise ValueError(f'{path}: two categories are called {brief(twice)}, expected one')
+        raise UserError(f'{path}: two categories are called {brief(twice)}, expected one')
     return names
 
 
@@ -163,23 +164,23 @@ def _id(record: dict, key: str, where: str) -> ImageId:
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         found = f'{key} is {brief(value)}' if key in record else f'no {key}'
-        raise ValueError(f'{where}: {found}, expected a number or a text')
+        raise UserError(f'{where}: {found}, expected a number or a text')
     return value
 
 
 def _parse_image(record: Any, where: str) -> CocoImage:
     if not isinstance(record, dict):
-        raise ValueError(f'{where}: found {brief(record)}, expected id and file_name')
+        raise UserError(f'{where}: found {brief(record)}, expected id and file_name')
     identity, name = _id(record, 'id', where), record.get('file_name')
     if not isinstance(name, str) or not name.strip():
         found = f'file_name is {brief(name)}' if 'file_name' in record else 'no file_name'
-        raise ValueError(f'{where}: {found}, expected the path of an image')
+        raise UserError(f'{where}: {found}, expected the path of an image')
     width: Any = record.get('width')
     height: Any = record.get('height')
     size = None
     if width is not None or height is not None:
         if not all(_is_number(side) and side > 0 and side % 1 == 0 for side in (width, height)):
-            raise ValueError(
+            raise UserError(
                 f'{where} ({brief(name)}): width and height are {brief((width, height))}, expected '
                 'two positive whole numbers, or neither'
             )
@@ -192,14 +193,14 @@ def _parse_annotation(
 ) -> Tuple[ImageId, ObjectRecord]:
     """Id of its image, and the object."""
     if not isinstance(record, dict):
-        raise ValueError(f'{where}: found {brief(record)}, expected image_id, category_id and bbox')
+        raise UserError(f'{where}: found {brief(record)}, expected image_id, category_id and bbox')
     image_id = _id(record, 'image_id', where)
     category = _id(record, 'category_id', where)
     ignored = False
     for key in ('iscrowd', 'ignore'):
         flag = record.get(key, 0)
         if flag not in (0, 1, None):  # False and True are 0 and 1
-            raise ValueError(f'{where}: {key} is {brief(flag)}, expected 0 or 1')
+            raise UserError(f'{where}: {key} is {brief(flag)}, expected 0 or 1')
         ignored = ignored or bool(flag)
     label = names.get(category, f'category {brief(category)}')
     return image_id, ObjectRecord(label, _box(record, where), ignored)
@@ -210,7 +211,7 @@ def _box(record: dict, where: str) -> Tuple[float, float, float, float]:
     if values is None or values == []:
         return _polygon_box(record.get('segmentation'), where)
     if not isinstance(values, list) or len(values) != 4 or not all(map(_is_number, values)):
-        raise ValueError(
+        raise UserError(
             f'{where}: bbox is {brief(values)}, expected four finite numbers x, y, width, height'
         )
     x, y, width, height = map(float, values)
@@ -223,13 +224,13 @@ def _polygon_box(polygons: Any, where: str) -> Tuple[float, float, float, float]
     for polygon in polygons if isinstance(polygons, list) else []:
         usable = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
         if not usable or not all(map(_is_number, polygon)):
-            raise ValueError(
+            raise UserError(
                 f'{where}: no bbox, and segmentation has {brief(polygon)}, expected a polygon '
                 '[x1, y1, x2, y2, x3, y3, ...]'
             )
         values += map(float, polygon)
     if not values:
-        raise ValueError(
+        raise UserError(
             f'{where}: no bbox and no polygon, expected bbox=[x, y, width, height] (masks coded '
             'as RLE are not read)'
         )
