@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Images without targets: backgrounds for targets that are pasted or drawn."""
 
-import json
 import os.path as osp
 from collections.abc import Mapping
 from typing import Callable, Dict, List, Optional, Sequence, Union
@@ -10,17 +9,17 @@ import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 from .files import (
     DirectoryIndex,
     list_images,
     missing_data_error,
     read_id_list,
-    read_text,
     strip_image_suffix,
 )
 from .irstd import IRSTDDataset
-from .parsers import parse_voc_xml
+from .parsers import parse_coco_json, parse_voc_xml
 
 
 @DATASETS.register_module()
@@ -91,7 +90,7 @@ class BackgroundDataset(BaseSegDataset):
         max_refetch: int = 1000,
     ) -> None:
         if box_margin < 0:
-            raise ValueError(f'BackgroundDataset: box_margin is {box_margin}, expected 0 or more')
+            raise UserError(f'BackgroundDataset: box_margin is {box_margin}, expected 0 or more')
         self.image_folder = image_folder
         self.image_list = image_list
         self.boxes = boxes
@@ -122,7 +121,7 @@ class BackgroundDataset(BaseSegDataset):
             )
         paths = list_images(folder) if self.image_list is None else self._listed(folder)
         if not paths:
-            raise ValueError(
+            raise UserError(
                 f'{folder}: no image found (png, bmp, jpg, …); set data_root and image_folder'
             )
         boxes = self._read_boxes(root, paths)
@@ -186,7 +185,7 @@ def _voc_boxes(folder: str, paths: Sequence[str]) -> Dict[str, List[Sequence[flo
         if index.has(file):
             boxes[path] = [obj.box for obj in parse_voc_xml(file).objects]
     if not boxes:
-        raise ValueError(
+        raise UserError(
             f'{folder}: none of its files is named as one of the {len(paths)} pictures; expected '
             'NAME.xml for NAME.jpg; set boxes to the folder of their annotations'
         )
@@ -196,26 +195,14 @@ def _voc_boxes(folder: str, paths: Sequence[str]) -> Dict[str, List[Sequence[flo
 def _coco_boxes(path: str, paths: Sequence[str]) -> Dict[str, List[Sequence[float]]]:
     """Boxes of a COCO JSON file, its images found by their file names."""
     by_name = {osp.basename(image): image for image in paths}
-    try:
-        content = json.loads(read_text(path))
-        images = {image['id']: osp.basename(image['file_name']) for image in content['images']}
-        found = [
-            (images[entry['image_id']], [float(value) for value in entry['bbox']])
-            for entry in content['annotations']
-        ]
-        corners = [(name, (x, y, x + width, y + height)) for name, (x, y, width, height) in found]
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        detail = ' '.join(f'{type(error).__name__} {error}'.split())[:120]
-        raise ValueError(
-            f'{path}: not readable as COCO annotations ({detail}); expected images with id and '
-            'file_name, and annotations with image_id and bbox (x, y, width, height)'
-        ) from error
+    annotated = [image for image in parse_coco_json(path).images if image.objects]
     boxes: Dict[str, List[Sequence[float]]] = {}
-    for name, box in corners:
+    for image in annotated:
+        name = osp.basename(image.file_name)
         if name in by_name:
-            boxes.setdefault(by_name[name], []).append(box)
-    if corners and not boxes:
-        raise ValueError(
+            boxes.setdefault(by_name[name], []).extend(obj.box for obj in image.objects)
+    if annotated and not boxes:
+        raise UserError(
             f'{path}: names none of the {len(paths)} pictures, the first being '
             f'{osp.basename(paths[0])!r}; set boxes to the annotations of these pictures'
         )

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.dataset import Compose
 
 from smallobj_mm.registry import DATASETS
+from smallobj_mm.utils.errors import UserError
 
 
 @DATASETS.register_module()
@@ -57,23 +58,23 @@ class WeightedMixtureDataset:
         max_refetch: int = 100,
     ) -> None:
         if not datasets:
-            raise ValueError('WeightedMixtureDataset: datasets is empty, expected one or more')
+            raise UserError('WeightedMixtureDataset: datasets is empty, expected one or more')
         if weights is not None and (
             len(weights) != len(datasets) or min(weights) < 0 or not sum(weights) > 0
         ):
-            raise ValueError(
+            raise UserError(
                 f'WeightedMixtureDataset: weights is {list(weights)}, expected {len(datasets)} '
                 'numbers, one for each data set, none below 0 and not all 0'
             )
         if length is not None and length < 1:
-            raise ValueError(f'WeightedMixtureDataset: length is {length}, expected 1 or more')
+            raise UserError(f'WeightedMixtureDataset: length is {length}, expected 1 or more')
         self.datasets = [
             DATASETS.build(dict(dataset, lazy_init=True)) if isinstance(dataset, dict) else dataset
             for dataset in datasets
         ]
         classes = [tuple(dataset.metainfo.get('classes', ())) for dataset in self.datasets]
         if len(set(classes)) > 1:
-            raise ValueError(
+            raise UserError(
                 f'WeightedMixtureDataset: the data sets have the classes {classes}, expected the '
                 'same in all; give them the same metainfo'
             )

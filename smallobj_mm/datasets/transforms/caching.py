@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
 from smallobj_mm.registry import TRANSFORMS
+from smallobj_mm.utils.errors import UserError
 
 _MIB = 2**20
 
@@ -51,7 +52,7 @@ class CachedTransforms(BaseTransform):
         keys: Sequence[str] = ('img_path', 'seg_map_path'),
     ) -> None:
         if not transforms or max_mib < 0 or not keys:
-            raise ValueError(
+            raise UserError(
                 f'CachedTransforms: {len(transforms)} transforms, max_mib {max_mib} and keys '
                 f'{keys}, expected one or more, 0 or more and one or more'
             )
@@ -120,7 +121,7 @@ class RepeatGrey(BaseTransform):
 
     def __init__(self, channels: int = 3) -> None:
         if channels < 1:
-            raise ValueError(f'RepeatGrey: channels is {channels}, expected 1 or more')
+            raise UserError(f'RepeatGrey: channels is {channels}, expected 1 or more')
         self.channels = channels
 
     def transform(self, results: dict) -> dict:
@@ -139,7 +140,7 @@ class RepeatGrey(BaseTransform):
         if img.ndim == 3 and img.shape[2] == self.channels:
             return results
         if img.ndim == 3 and img.shape[2] != 1:
-            raise ValueError(
+            raise UserError(
                 f'RepeatGrey: img has {img.shape[2]} channels, expected 1 or {self.channels}; load '
                 "it with color_type='grayscale'"
             )
