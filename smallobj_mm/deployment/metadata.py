@@ -41,6 +41,7 @@ class ExportInfo:
         settings: Of the post-processing: thresholds and limits; empty without it.
         software: Versions that made the file.
         format_version: Of this description.
+        image_norm: How each image is normalized by its own level and spread; None for not.
     """
 
     config: str
@@ -60,6 +61,7 @@ class ExportInfo:
     settings: dict[str, Any]
     software: dict[str, str]
     format_version: int = FORMAT_VERSION
+    image_norm: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """The description as one line of JSON."""

@@ -1,17 +1,21 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The data preprocessor of a model as a network layer: colours, mean and std, padding."""
+"""The data preprocessor of a model as a network layer: colours, normalization, padding."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn import functional
 
+<<<<<<< HEAD
 from smallobj_mm.compat.mmengine_internals import swaps_channels
 from smallobj_mm.utils.errors import UserError
+=======
+from smallobj_mm.models.layers import ImageNorm
+>>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
 
 
 class InputFormat(NamedTuple):
@@ -24,6 +28,8 @@ class InputFormat(NamedTuple):
         size_divisor: The sides become multiples of it, px.
         pad_mode: 'reflect' pads before, 'constant' after the normalization.
         pad_value: Of 'constant'.
+        image_norm: Arguments of :class:`smallobj_mm.models.layers.ImageNorm`, which normalizes
+            each image by its own level and spread, before it is padded; None for none.
     """
 
     mean: tuple[float, ...] | None
@@ -32,6 +38,7 @@ class InputFormat(NamedTuple):
     size_divisor: int
     pad_mode: str
     pad_value: float
+    image_norm: dict[str, Any] | None = None
 
 
 def input_format(preprocessor: BaseDataPreprocessor) -> InputFormat:
@@ -64,8 +71,15 @@ def input_format(preprocessor: BaseDataPreprocessor) -> InputFormat:
                 'size_divisor: an exported network takes images of any size'
             )
         divisor = options.get('size_divisor') or 1
+<<<<<<< HEAD
     swaps, value = swaps_channels(preprocessor), float(preprocessor.pad_value)
     return InputFormat(mean, std, swaps, int(divisor), mode, value)
+=======
+    swaps, value = preprocessor._channel_conversion, float(preprocessor.pad_value)
+    own = getattr(preprocessor, 'image_norm', None)
+    image_norm = None if own is None else own.options
+    return InputFormat(mean, std, bool(swaps), int(divisor), mode, value, image_norm)
+>>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
 
 
 class ImagePreprocess(nn.Module):
@@ -89,12 +103,15 @@ class ImagePreprocess(nn.Module):
             values = getattr(form, name)
             if values is not None:
                 self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1))
+        self.image_norm = None if form.image_norm is None else ImageNorm(**form.image_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
         images = images.to(torch.float32)
         if self.form.bgr_to_rgb:
             images = torch.cat([images[:, 2:3], images[:, 1:2], images[:, 0:1]], dim=1)
+        if self.image_norm is not None:
+            images = self.image_norm(images)
         if self.form.pad_mode == 'reflect':
             return self._normalize(self._pad_mirrored(images))
         return self._pad_constant(self._normalize(images))

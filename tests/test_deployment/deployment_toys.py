@@ -24,6 +24,9 @@ SMALL = {
         'model.test_cfg.max_per_img': 60,
     },
     'seg': {
+        'model.data_preprocessor.mean': None,
+        'model.data_preprocessor.std': None,
+        'model.data_preprocessor.image_norm': {},
         'model.backbone.channels': LEVELS,
         'model.backbone.num_blocks': [1] * 3,
         'model.neck.in_channels': LEVELS,

@@ -17,6 +17,10 @@ CASES = {
     'mmdet, as it is': DetDataPreprocessor(),
     'reflect': IRSTDDataPreProcessor(**STATISTICS, bgr_to_rgb=True, size_divisor=16),
     'constant': IRSTDDataPreProcessor(**STATISTICS, pad_mode='constant', pad_val=0.5),
+    'own level and spread': IRSTDDataPreProcessor(bgr_to_rgb=True, image_norm={}),
+    'own, constant': IRSTDDataPreProcessor(
+        pad_mode='constant', pad_val=0.5, image_norm=dict(rounds=1, compress=None)
+    ),
     'mmseg': SegDataPreProcessor(
         **STATISTICS, bgr_to_rgb=True, size_divisor=32, test_cfg=dict(size_divisor=32)
     ),

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Batches of infrared images whose sizes differ and fit no stride."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from smallobj_mm.registry import MODELS
 from smallobj_mm.utils.errors import UserError
+
+from ..layers import ImageNorm
 
 #: What the maps of a sample are padded with, besides gt_sem_seg.
 _MAP_PADDING = {'gt_interior_map': 0.0, 'gt_boundary_map': 0.0}
@@ -38,6 +40,9 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         pad_val (float): For 'constant'. Defaults to 0, the mean.
         seg_pad_val (int): For gt_sem_seg; ignored by the loss and the metric. Defaults to 255.
         non_blocking (bool): Whether to copy to the device without waiting. Defaults to False.
+        image_norm (Mapping, optional): Each image by its own level and spread, in place of ``mean``
+            and ``std``: the arguments of :class:`smallobj_mm.models.layers.ImageNorm`, ``{}`` for
+            its defaults. The padding does not count. Defaults to None: no such normalisation.
 
     Raises:
         UserError: If an option is unknown or out of its range.
@@ -60,13 +65,23 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         pad_val: float = 0.0,
         seg_pad_val: int = 255,
         non_blocking: bool = False,
+        image_norm: Optional[Mapping] = None,
     ) -> None:
         if pad_mode not in ('reflect', 'constant'):
             raise UserError(f"pad_mode is {pad_mode!r}, expected 'reflect' or 'constant'")
         if size_divisor < 1:
             raise UserError(f'size_divisor is {size_divisor}, expected 1 or more')
         if (mean is None) != (std is None):
+<<<<<<< HEAD
             raise UserError(f'mean is {mean} and std {std}, expected both or neither')
+=======
+            raise ValueError(f'mean is {mean} and std {std}, expected both or neither')
+        if image_norm is not None and mean is not None:
+            raise ValueError(
+                f'mean is {mean} and image_norm {dict(image_norm)}, expected one of them: an image '
+                'is normalised by fixed numbers or by its own'
+            )
+>>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
         super().__init__(
             mean=mean,
             std=std,
@@ -75,6 +90,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
             bgr_to_rgb=bgr_to_rgb,
             non_blocking=non_blocking,
         )
+        self.image_norm = None if image_norm is None else ImageNorm(**image_norm)
         self.size_divisor = size_divisor
         self.pad_mode = pad_mode
         self.pad_val = pad_val
@@ -132,10 +148,10 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
             batch = torch.stack(images)
             batch = (
                 self._pad(self._normalize(batch), target)
-                if constant
+                if constant or self.image_norm is not None
                 else (self._normalize(self._pad(batch, target)))
             )
-        elif constant:
+        elif constant or self.image_norm is not None:
             batch = torch.stack([self._pad(self._normalize(i[None])[0], target) for i in images])
         else:
             batch = self._normalize(torch.stack([self._pad(i, target) for i in images]))
@@ -146,6 +162,8 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         if self._channel_conversion and batch.shape[1] == 3:
             batch = batch[:, [2, 1, 0]]
         batch = batch.float()
+        if self.image_norm is not None:
+            return self.image_norm(batch)
         return (batch - self.mean) / self.std if self._enable_normalize else batch
 
     def _pad(self, images: Tensor, target: Tuple[int, int]) -> Tensor:

@@ -8,12 +8,14 @@ Here the backward pass takes nine, keeps two maps in memory and not six, and giv
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Method = TypeVar('Method', bound=Callable)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -21,7 +23,7 @@ def _rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _without_autocast(function: Callable) -> Callable:
+def _without_autocast(function: Method) -> Method:
     """A method of an autograd function whose types are what it says they are."""
 
     @functools.wraps(function)
@@ -29,7 +31,7 @@ def _without_autocast(function: Callable) -> Callable:
         with torch.autocast(x.device.type, enabled=False):
             return function(ctx, x, *others)
 
-    return run
+    return cast(Method, run)
 
 
 class AttendAdd(torch.autograd.Function):
@@ -61,8 +63,8 @@ class AttendAdd(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     @_without_autocast
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         """Gradients of the five inputs."""
         (grad,) = grads

@@ -8,6 +8,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from smallobj_mm.models.data_preprocessors import IRSTDDataPreProcessor
+from smallobj_mm.models.layers import ImageNorm
 
 MEAN, STD = [124.55, 118.9, 102.94], [56.77, 55.97, 57.5]
 SIZES = [(25, 33), (32, 7), (1, 1)]
@@ -80,6 +81,22 @@ def test_grey_images_and_no_padding():
     assert torch.equal(plain(dict(inputs=[image]))['inputs'][0], image)
 
 
+@pytest.mark.parametrize('mode', ['reflect', 'constant'])
+def test_own_level_and_spread(mode):
+    """Each image as it comes out alone and unpadded, whatever the others and their sizes are."""
+    pre = IRSTDDataPreProcessor(pad_mode=mode, pad_val=0.25, image_norm=dict(clip=2.0))
+    data = batch([(25, 33), (32, 16), (32, 16)])
+    out = pre(data)['inputs']
+    for image, found in zip(data['inputs'], out):
+        height, width = image.shape[1:]
+        expected = ImageNorm(clip=2.0)(image[None])[0]
+        torch.testing.assert_close(found[:, :height, :width], expected)
+        if mode == 'constant':
+            assert (found[:, height:] == 0.25).all()
+        else:
+            assert (found[:, height:].abs() <= expected.abs().max()).all()
+
+
 def test_stock_postprocess_cuts_the_padding_off():
     from mmseg.models import EncoderDecoder
 
@@ -103,6 +120,7 @@ def test_stock_postprocess_cuts_the_padding_off():
         (dict(pad_mode='x'), "pad_mode is 'x'"),
         (dict(size_divisor=0), 'size_divisor is 0'),
         (dict(mean=MEAN), 'expected both or neither'),
+        (dict(mean=MEAN, std=STD, image_norm={}), 'expected one of them'),
     ],
 )
 def test_options(options, message):
