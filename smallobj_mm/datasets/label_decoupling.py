@@ -11,7 +11,7 @@ from smallobj_mm.utils.errors import UserError
 from .masks import binarize_mask
 
 #: Mode -> its options blur and per_target.
-DECOUPLING_PRESETS = {'authors': (True, False), 'exact': (False, True)}
+DECOUPLING_PRESETS = {'authors': (True, False), 'exact': (False, True), 'none': (False, False)}
 
 _BLUR = 5  # px, side of the box filter
 # Around the targets' box: 2 px that the blur adds, and 3 px of zeros, so that both filters see
@@ -37,10 +37,11 @@ def decouple_label(
       one with the highest peak reaches 1.
     - ``mode='exact'``: no blur, each target has its own peak: interior + boundary is the mask,
       exactly, in float32.
+    - ``mode='none'``: not decoupled, both maps are the mask: what decoupling is compared with.
 
     Args:
         mask (np.ndarray): (H, W) of any coding, see :func:`binarize_mask`.
-        mode (str): 'authors' or 'exact', the presets of the two options below.
+        mode (str): 'authors' or 'exact', the presets of the two options below, or 'none'.
         blur (bool, optional): Whether the mask is blurred first (and the interior rounded down
             to 8 bits). Defaults to the mode's.
         per_target (bool, optional): Whether the peak is each target's own instead of the
@@ -71,6 +72,8 @@ def decouple_label(
     binary = binarize_mask(mask, ignore_index)
     interior = np.zeros(binary.shape, dtype=np.float32)
     boundary = np.zeros(binary.shape, dtype=np.float32)
+    if mode == 'none':
+        return binary.astype(np.float32), binary.astype(np.float32)
     x, y, width, height = cv2.boundingRect(binary)
     if not width:
         return interior, boundary
@@ -93,7 +96,7 @@ def resolve_options(
     """The options of a mode, unless they are given themselves.
 
     Args:
-        mode (str): 'authors' or 'exact'.
+        mode (str): 'authors', 'exact' or 'none'.
         blur (bool, optional): See :func:`decouple_label`.
         per_target (bool, optional): See :func:`decouple_label`.
 

@@ -10,12 +10,9 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn import functional
 
-<<<<<<< HEAD
 from smallobj_mm.compat.mmengine_internals import swaps_channels
+from smallobj_mm.models.data_preprocessors.image_norm import ImageNorm
 from smallobj_mm.utils.errors import UserError
-=======
-from smallobj_mm.models.layers import ImageNorm
->>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
 
 
 class InputFormat(NamedTuple):
@@ -28,7 +25,7 @@ class InputFormat(NamedTuple):
         size_divisor: The sides become multiples of it, px.
         pad_mode: 'reflect' pads before, 'constant' after the normalization.
         pad_value: Of 'constant'.
-        image_norm: Arguments of :class:`smallobj_mm.models.layers.ImageNorm`, which normalizes
+        image_norm: Arguments of :class:`smallobj_mm.models.data_preprocessors.ImageNorm`, which normalizes
             each image by its own level and spread, before it is padded; None for none.
     """
 
@@ -71,15 +68,10 @@ def input_format(preprocessor: BaseDataPreprocessor) -> InputFormat:
                 'size_divisor: an exported network takes images of any size'
             )
         divisor = options.get('size_divisor') or 1
-<<<<<<< HEAD
     swaps, value = swaps_channels(preprocessor), float(preprocessor.pad_value)
-    return InputFormat(mean, std, swaps, int(divisor), mode, value)
-=======
-    swaps, value = preprocessor._channel_conversion, float(preprocessor.pad_value)
     own = getattr(preprocessor, 'image_norm', None)
     image_norm = None if own is None else own.options
-    return InputFormat(mean, std, bool(swaps), int(divisor), mode, value, image_norm)
->>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
+    return InputFormat(mean, std, swaps, int(divisor), mode, value, image_norm)
 
 
 class ImagePreprocess(nn.Module):

@@ -140,3 +140,16 @@ def test_speed(mode):
         decouple_label(mask, mode, ignore_index=255)
         times.append(time.perf_counter() - start)
     assert min(times) < 1.5e-3  # 0.3 ms on an idle core
+
+
+def test_not_decoupled():
+    """Both maps are the mask, ignored pixels aside."""
+    mask = np.zeros((9, 11), np.uint8)
+    mask[3:6, 4:9] = 1
+    mask[0] = 255
+    interior, boundary = decouple_label(mask, mode='none', ignore_index=255)
+    assert np.array_equal(interior, mask == 1) and np.array_equal(boundary, mask == 1)
+    assert interior.dtype == boundary.dtype == np.float32 and interior is not boundary
+    step = LabelDecoupling(mode='none')
+    results = step(dict(gt_seg_map=mask))
+    assert np.array_equal(results['gt_interior_map'], mask == 1)

@@ -25,7 +25,6 @@ from mmengine.utils import ProgressBar  # noqa: E402
 
 from smallobj_mm.datasets.files import list_images  # noqa: E402
 from smallobj_mm.datasets.label_decoupling import (  # noqa: E402
-    DECOUPLING_PRESETS,
     decouple_label,
     maps_to_uint8,
 )
@@ -50,7 +49,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('out', metavar='OUT', help='folder to write to')
     parser.add_argument(
         '--mode',
-        choices=tuple(DECOUPLING_PRESETS),
+        choices=('authors', 'exact'),
         default='authors',
         help='authors: as the iSmallNet program makes them; exact: interior + boundary is the '
         'mask, and each target reaches 255 (default: authors)',

@@ -25,7 +25,7 @@ class LabelDecoupling(BaseTransform):
     Ignored pixels are 0 in both.
 
     Args:
-        mode (str): 'authors' or 'exact', see :func:`decouple_label`. Defaults to 'authors'.
+        mode (str): 'authors', 'exact' or 'none', see :func:`decouple_label`. Defaults to 'authors'.
         blur (bool, optional): Instead of the mode's.
         per_target (bool, optional): Instead of the mode's.
         ignore_index (int, optional): Value of ignored pixels. None if there are none, as for a
@@ -65,6 +65,7 @@ class LabelDecoupling(BaseTransform):
         truth = results['gt_seg_map']
         interior, boundary = decouple_label(
             truth,
+            self.mode,
             blur=self.blur,
             per_target=self.per_target,
             ignore_index=self.ignore_index,

@@ -12,7 +12,7 @@ from torch import Tensor
 from smallobj_mm.registry import MODELS
 from smallobj_mm.utils.errors import UserError
 
-from ..layers import ImageNorm
+from .image_norm import ImageNorm
 
 #: What the maps of a sample are padded with, besides gt_sem_seg.
 _MAP_PADDING = {'gt_interior_map': 0.0, 'gt_boundary_map': 0.0}
@@ -41,7 +41,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         seg_pad_val (int): For gt_sem_seg; ignored by the loss and the metric. Defaults to 255.
         non_blocking (bool): Whether to copy to the device without waiting. Defaults to False.
         image_norm (Mapping, optional): Each image by its own level and spread, in place of ``mean``
-            and ``std``: the arguments of :class:`smallobj_mm.models.layers.ImageNorm`, ``{}`` for
+            and ``std``: the arguments of :class:`smallobj_mm.models.data_preprocessors.ImageNorm`, ``{}`` for
             its defaults. The padding does not count. Defaults to None: no such normalisation.
 
     Raises:
@@ -72,16 +72,12 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         if size_divisor < 1:
             raise UserError(f'size_divisor is {size_divisor}, expected 1 or more')
         if (mean is None) != (std is None):
-<<<<<<< HEAD
             raise UserError(f'mean is {mean} and std {std}, expected both or neither')
-=======
-            raise ValueError(f'mean is {mean} and std {std}, expected both or neither')
         if image_norm is not None and mean is not None:
-            raise ValueError(
+            raise UserError(
                 f'mean is {mean} and image_norm {dict(image_norm)}, expected one of them: an image '
                 'is normalised by fixed numbers or by its own'
             )
->>>>>>> 1bb4d4b (Infrared images normalised by their own level and spread, in exported files, too)
         super().__init__(
             mean=mean,
             std=std,

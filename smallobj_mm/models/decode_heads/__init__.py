@@ -3,5 +3,10 @@
 
 from .interior_boundary_fusion_head import InteriorBoundaryFusionHead
 from .interior_boundary_fusion_head_module import InteriorBoundaryFusionHeadModule
+from .single_stream_head_module import SingleStreamHeadModule
 
-__all__ = ['InteriorBoundaryFusionHead', 'InteriorBoundaryFusionHeadModule']
+__all__ = [
+    'InteriorBoundaryFusionHead',
+    'InteriorBoundaryFusionHeadModule',
+    'SingleStreamHeadModule',
+]

@@ -27,9 +27,14 @@ class InteriorBoundaryFusionHead(BaseModule):
     ``LabelDecoupling`` and ``PackIRSTDInputs`` put them there.
 
     Args:
-        head_module: Config of the network, ``InteriorBoundaryFusionHeadModule``.
+        head_module: Config of the network, ``InteriorBoundaryFusionHeadModule``, or
+            ``SingleStreamHeadModule`` for a mask alone.
         loss_decode: Losses that are summed for each of the three maps.
         map_weights: Weights of interior, boundary and mask in the sum.
+        side_levels: Levels, 0 the finest, whose maps learn the mask as well, each by a 1x1
+            convolution of its own, at its own resolution, where a target is as large as its
+            largest pixel. They are there in training only. Empty for none, as published.
+        side_weight: Weight of the mean of these losses.
         threshold: Probability above which a pixel is a target.
         prior_prob: Probability that each logit's bias starts from. Targets are rare: 0.01 or less
             spares the first epochs. None leaves the layers' own initialization.
@@ -41,7 +46,7 @@ class InteriorBoundaryFusionHead(BaseModule):
 
     Raises:
         UserError: If ``num_classes`` is not 2 or ``out_channels`` not 1, the weights are not
-            three, or a probability is outside (0, 1).
+            three, a level is not there, or a probability is outside (0, 1).
 
     Source: Hu et al., iSmallNet, ICASSP 2023, sections 2 and 3.
     """
@@ -54,6 +59,8 @@ class InteriorBoundaryFusionHead(BaseModule):
             dict(type='SoftIoULoss'),
         ),
         map_weights: Sequence[float] = (1.0, 1.0, 1.0),
+        side_levels: Sequence[int] = (),
+        side_weight: float = 0.5,
         threshold: float = 0.5,
         prior_prob: float | None = None,
         num_classes: int = 2,
@@ -81,7 +88,10 @@ class InteriorBoundaryFusionHead(BaseModule):
         self.head_module = MODELS.build(head_module)
         losses = [loss_decode] if isinstance(loss_decode, dict) else loss_decode
         self.loss_decode = nn.ModuleList(MODELS.build(loss) for loss in losses)
-        self.map_weights = tuple(map_weights)
+        self.map_weights = dict(zip(MAPS, map_weights))
+        self.side_levels = tuple(side_levels)
+        self.side_weight = side_weight
+        self._add_side_outputs()
         self.threshold = threshold
         self.prior_prob = prior_prob
         self.num_classes = num_classes
@@ -89,14 +99,25 @@ class InteriorBoundaryFusionHead(BaseModule):
         self.ignore_index = ignore_index
         self.align_corners = align_corners
 
+    def _add_side_outputs(self) -> None:
+        module = self.head_module
+        levels = module.num_levels if getattr(module, 'fusion', True) else 0
+        if not set(self.side_levels) <= set(range(levels)):
+            raise UserError(
+                f'InteriorBoundaryFusionHead: side_levels is {self.side_levels}, expected some of '
+                f'{list(range(levels))}, the levels whose maps the head module joins'
+            )
+        self.side_logits = nn.ModuleList(
+            nn.Conv2d(module.channels, module.depth_to_space**2, 1) for _ in self.side_levels
+        )
+
     def init_weights(self) -> None:
         """Initialize, and set the logits' biases to the prior probability."""
         super().init_weights()
         if self.prior_prob is None:
             return
         bias = math.log(self.prior_prob / (1 - self.prior_prob))
-        module = self.head_module
-        for conv in (module.interior_logit, module.boundary_logit, module.mask_logit[-1]):
+        for conv in (*self.head_module.logit_convolutions(), *self.side_logits):
             nn.init.constant_(conv.bias, bias)
 
     def forward(self, inputs: TwoStreams) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,18 +134,46 @@ class InteriorBoundaryFusionHead(BaseModule):
 
         Returns:
             ``loss_interior``, ``loss_boundary`` and ``loss_mask``, scalars, each the weighted sum
-            of the losses in ``loss_decode``.
+            of the losses in ``loss_decode``; with side outputs ``loss_side``. A map that the head
+            module does not have, or whose weight is 0, has no loss.
 
         Raises:
             UserError: If a data sample has no decoupled maps.
         """
-        return self.loss_by_feat(self(inputs), batch_data_samples)
+        if not self.side_levels:
+            return self.loss_by_feat(self(inputs), batch_data_samples)
+        logits, levels = self.head_module.forward_with_levels(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        losses['loss_side'] = self._side_loss(levels, batch_data_samples)
+        return losses
+
+    def _side_loss(self, levels: Sequence[Tensor], samples: list) -> Tensor:
+        """Weighted mean of the losses of the levels' own masks."""
+        mask = torch.stack([sample.gt_sem_seg.data for sample in samples])
+        valid = mask != self.ignore_index
+        target, step = (mask * valid).float(), self.head_module.depth_to_space
+        losses = []
+        for level, conv in zip(self.side_levels, self.side_logits):
+            logit = F.pixel_shuffle(conv(levels[level]), step)
+            size = logit.shape[2:]
+            # A pixel counts where any of those that it stands for does.
+            small = F.adaptive_max_pool2d(target, size)
+            counts = F.adaptive_max_pool2d(valid.float(), size) > 0
+            losses += [loss(logit, small, counts) for loss in self.loss_decode]
+        return self.side_weight * sum(losses) / len(self.side_levels)
+
+    def switch_to_deploy(self) -> None:
+        """Drop what is needed in training only."""
+        self.side_levels, self.side_logits = (), nn.ModuleList()
 
     def loss_by_feat(self, logits: Sequence[Tensor], batch_data_samples: list) -> dict:
         """Losses from the three logits; see `loss`."""
         targets, valid = self._stack_targets(batch_data_samples)
         losses = {}
-        for name, weight, logit, target in zip(MAPS, self.map_weights, logits, targets):
+        for name, logit in zip(self.head_module.maps, logits, strict=True):
+            target, weight = targets[name], self.map_weights[name]
+            if not weight:
+                continue
             logit = self._resize(logit, target.shape[2:])
             terms = [loss(logit, target, valid) for loss in self.loss_decode]
             losses[f'loss_{name}'] = weight * sum(terms)
@@ -156,7 +205,7 @@ class InteriorBoundaryFusionHead(BaseModule):
             return logit
         return F.interpolate(logit, tuple(shape), mode='bilinear', align_corners=self.align_corners)
 
-    def _stack_targets(self, samples: list) -> tuple[list[Tensor], Tensor | None]:
+    def _stack_targets(self, samples: list) -> tuple[dict[str, Tensor], Tensor | None]:
         """The three targets ``(N, 1, H, W)``, and which pixels count: None where all do."""
         missing = [k for k in ('gt_interior_map', 'gt_boundary_map') if k not in samples[0]]
         if missing:
@@ -171,4 +220,5 @@ class InteriorBoundaryFusionHead(BaseModule):
             torch.stack([sample.get(f'gt_{name}_map').data for sample in samples]).float()
             for name in MAPS[:2]
         ]
-        return [*maps, (mask * valid).float()], None if bool(valid.all()) else valid
+        targets = dict(zip(MAPS, [*maps, (mask * valid).float()]))
+        return targets, None if bool(valid.all()) else valid

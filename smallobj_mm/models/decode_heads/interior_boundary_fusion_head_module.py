@@ -30,6 +30,8 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         channels: Channels of the maps that are joined.
         depth_to_space: Each position of the finest level gives the logits of a square of pixels of
             this side; the encoder's ``space_to_depth``.
+        fusion: Whether the streams are also joined level by level, as published. Without, the mask
+            comes from the two streams' final maps alone.
         align_corners: Of the enlargements.
         norm_cfg: Normalization.
         init_cfg: Initialization, as in mmengine.
@@ -40,11 +42,15 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
     Source: Hu et al., iSmallNet, ICASSP 2023, section 2.
     """
 
+    #: What the outputs are.
+    maps = ('interior', 'boundary', 'mask')
+
     def __init__(
         self,
         in_channels: Sequence[int] = (16, 32, 64, 128, 256),
         channels: int = 16,
         depth_to_space: int = 1,
+        fusion: bool = True,
         align_corners: bool = False,
         norm_cfg: ConfigType = {'type': 'BN'},
         init_cfg: ConfigType | list[ConfigType] | None = None,
@@ -53,27 +59,26 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         if not in_channels:
             raise UserError('InteriorBoundaryFusionHeadModule: in_channels is empty')
         self.align_corners = align_corners
+        self.fusion = fusion
         self.depth_to_space = depth_to_space
         pixels = depth_to_space**2
         joined = len(in_channels) * channels
 
-        def laterals() -> nn.ModuleList:
-            finest, *coarser = in_channels
-            first = nn.Identity() if finest == channels else nn.Conv2d(finest, channels, 1)
-            return nn.ModuleList([first, *(nn.Conv2d(c, channels, 1) for c in coarser)])
-
-        self.interior_laterals = laterals()
-        self.boundary_laterals = laterals()
-        self.fusion_laterals = nn.ModuleList(
-            nn.Conv2d(2 * channels, channels, 1) for _ in in_channels
-        )
+        self.num_levels = len(in_channels)
+        self.channels = channels
+        self.interior_laterals = build_laterals(in_channels, channels)
+        self.boundary_laterals = build_laterals(in_channels, channels)
         self.interior_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
         self.boundary_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
-        self.fusion_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
+        if fusion:
+            self.fusion_laterals = nn.ModuleList(
+                nn.Conv2d(2 * channels, channels, 1) for _ in in_channels
+            )
+            self.fusion_final = ResCBAMBlock(joined, channels, norm_cfg=norm_cfg)
         self.interior_logit = nn.Conv2d(channels, pixels, 3, padding=1)
         self.boundary_logit = nn.Conv2d(channels, pixels, 3, padding=1)
         self.mask_logit = nn.Sequential(
-            nn.Conv2d(3 * channels, channels, 3, padding=1),
+            nn.Conv2d((3 if fusion else 2) * channels, channels, 3, padding=1),
             build_norm_layer(norm_cfg, channels)[1],
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, pixels, 3, padding=1),
@@ -92,7 +97,16 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
         Raises:
             UserError: If there are not two streams of as many levels as ``in_channels``.
         """
-        expected = [len(self.fusion_laterals)] * 2
+        return self.forward_with_levels(inputs)[0]
+
+    def forward_with_levels(
+        self, inputs: TwoStreams
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor]]:
+        """The logits, and each level's fused map ``(N, channels, H_i, W_i)``, for side outputs.
+
+        Without fusion there are no such maps.
+        """
+        expected = [self.num_levels] * 2
         if [len(stream) for stream in inputs] != expected:
             raise UserError(
                 f'InteriorBoundaryFusionHeadModule: got streams of '
@@ -103,31 +117,47 @@ class InteriorBoundaryFusionHeadModule(BaseModule):
             [lateral(x) for lateral, x in zip(laterals, stream)]
             for laterals, stream in zip((self.interior_laterals, self.boundary_laterals), inputs)
         )
-        fused = [
-            lateral(torch.cat(pair, dim=1))
-            for lateral, *pair in zip(self.fusion_laterals, interiors, boundaries)
+        finals = [
+            self.interior_final(join_levels(interiors, self.align_corners)),
+            self.boundary_final(join_levels(boundaries, self.align_corners)),
         ]
-        interior = self.interior_final(self._join(interiors))
-        boundary = self.boundary_final(self._join(boundaries))
-        fusion = self.fusion_final(self._join(fused))
-        mask = self.mask_logit(torch.cat([interior, boundary, fusion], dim=1))
-        interior, boundary = self.interior_logit(interior), self.boundary_logit(boundary)
+        fused = []
+        if self.fusion:
+            fused = [
+                lateral(torch.cat(pair, dim=1))
+                for lateral, *pair in zip(self.fusion_laterals, interiors, boundaries)
+            ]
+            finals.append(self.fusion_final(join_levels(fused, self.align_corners)))
+        mask = self.mask_logit(torch.cat(finals, dim=1))
+        interior, boundary = self.interior_logit(finals[0]), self.boundary_logit(finals[1])
         step = self.depth_to_space
         if step > 1:
             interior, boundary = F.pixel_shuffle(interior, step), F.pixel_shuffle(boundary, step)
             mask = F.pixel_shuffle(mask, step)
-        return interior, boundary, mask
+        return (interior, boundary, mask), fused
 
-    def _join(self, levels: list[Tensor]) -> Tensor:
-        """All levels at the finest one's size, concatenated, the coarsest first."""
-        size = levels[0].shape[2:]
-        return torch.cat(
-            [
-                *(
-                    F.interpolate(x, size, mode='bilinear', align_corners=self.align_corners)
-                    for x in levels[:0:-1]
-                ),
-                levels[0],
-            ],
-            dim=1,
-        )
+    def logit_convolutions(self) -> list[nn.Module]:
+        """The last convolution of each output, whose bias says how rare targets are."""
+        return [self.interior_logit, self.boundary_logit, self.mask_logit[-1]]
+
+
+def build_laterals(in_channels: Sequence[int], channels: int) -> nn.ModuleList:
+    """1x1 convolutions to the same number of channels; none for a finest level that has it."""
+    finest, *coarser = in_channels
+    first = nn.Identity() if finest == channels else nn.Conv2d(finest, channels, 1)
+    return nn.ModuleList([first, *(nn.Conv2d(c, channels, 1) for c in coarser)])
+
+
+def join_levels(levels: list[Tensor], align_corners: bool) -> Tensor:
+    """All levels at the finest one's size, concatenated, the coarsest first."""
+    size = levels[0].shape[2:]
+    return torch.cat(
+        [
+            *(
+                F.interpolate(x, size, mode='bilinear', align_corners=align_corners)
+                for x in levels[:0:-1]
+            ),
+            levels[0],
+        ],
+        dim=1,
+    )

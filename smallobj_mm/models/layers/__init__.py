@@ -2,7 +2,6 @@
 """Plain modules without registry or config."""
 
 from .elan import ELAN
-from .image_norm import ImageNorm
 from .implicit import ImplicitAdd, ImplicitConv, ImplicitMul
 from .rep_conv import RepConv
 from .res_cbam import ChannelAttention, ResCBAMBlock, SpatialAttention, res_cbam_blocks
@@ -17,7 +16,6 @@ __all__ = [
     'ChainedMaxPool',
     'ChannelAttention',
     'ConfigType',
-    'ImageNorm',
     'ImplicitAdd',
     'ImplicitConv',
     'ImplicitMul',

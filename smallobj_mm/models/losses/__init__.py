@@ -4,9 +4,9 @@
 from smallobj_mm.compat.frameworks import has_framework
 
 from .ciou import aligned_ciou
-from .map_losses import MapBCELoss, SoftIoULoss
+from .map_losses import MapBCELoss, ScaleAwareIoULoss, SoftIoULoss, target_edges
 
-__all__ = ['MapBCELoss', 'SoftIoULoss', 'aligned_ciou']
+__all__ = ['MapBCELoss', 'ScaleAwareIoULoss', 'SoftIoULoss', 'aligned_ciou', 'target_edges']
 
 if has_framework('mmdet'):
     from .wasserstein import BoxLossSum, NWDLoss, normalized_wasserstein

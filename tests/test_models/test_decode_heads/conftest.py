@@ -17,11 +17,13 @@ CHANNELS = [4, 8, 8]
 def build_segmentor(repo_root):
     """Function that builds a small iSmallNet; ``step`` is the side of space_to_depth."""
 
-    def build(step: int = 1, **head) -> nn.Module:
+    def build(step: int = 1, head_module=None, num_streams: int = 2, **head) -> nn.Module:
         cfg = Config.fromfile(repo_root / 'configs/_base_/models/ismallnet.py').model
         cfg.backbone.update(channels=CHANNELS, num_blocks=[1, 1, 1], space_to_depth=step)
         cfg.neck.update(in_channels=CHANNELS, num_blocks=[1, 1, 1])
+        cfg.backbone.num_streams = cfg.neck.num_streams = num_streams
         cfg.decode_head.update(head)
+        cfg.decode_head.head_module.update(head_module or {})
         cfg.decode_head.head_module.update(in_channels=CHANNELS, channels=4, depth_to_space=step)
         with DefaultScope.overwrite_default_scope('mmseg'):
             return MODELS.build(cfg)

@@ -157,3 +157,83 @@ def test_head_of_another_encoder(samples):
 def test_wrong_arguments(build_segmentor, options, message):
     with pytest.raises(ValueError, match=message):
         build_segmentor(**options)
+
+
+@pytest.mark.parametrize('step', [1, 2])
+def test_side_outputs(build_segmentor, samples, step):
+    """Each level learns the mask at its own resolution; nothing of it is left when deployed."""
+    model = build_segmentor(step, side_levels=(0, 2), side_weight=0.25, prior_prob=0.02)
+    model.init_weights()
+    image, truth = torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48))
+    head = model.decode_head
+    with torch.no_grad():
+        for conv in head.side_logits:
+            conv.weight.normal_()
+    losses = model(image, truth, mode='loss')
+    levels = head.head_module.forward_with_levels(model.extract_feat(image))[1]
+    target = torch.stack([s.gt_sem_seg.data for s in truth]).float()
+    terms = []
+    for level, conv in zip((0, 2), head.side_logits):
+        logit = torch.nn.functional.pixel_shuffle(conv(levels[level]), step)
+        small = torch.nn.functional.max_pool2d(target, 2**level)
+        terms += [loss(logit, small, None) for loss in head.loss_decode]
+    torch.testing.assert_close(losses['decode.loss_side'], 0.25 * sum(terms) / 2)
+    sum(losses.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+    expected = model.eval()(image, mode='tensor')
+    deployed = switch_to_deploy(copy.deepcopy(model))
+    assert not [name for name in deployed.state_dict() if 'side' in name]
+    for one, other in zip(deployed(image, mode='tensor'), expected):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_side_outputs_leave_the_published_model_as_it_is(build_segmentor):
+    assert not [name for name in build_segmentor().state_dict() if 'side' in name]
+
+
+def test_side_levels_must_be_there(build_segmentor):
+    with pytest.raises(ValueError, match=r'side_levels is \(0, 3\), expected some of \[0, 1, 2\]'):
+        build_segmentor(side_levels=(0, 3))
+    module = dict(fusion=False, type='InteriorBoundaryFusionHeadModule')
+    with pytest.raises(ValueError, match=r'expected some of \[\]'):
+        build_segmentor(head_module=module, side_levels=(0,))
+
+
+def test_without_fusion(build_segmentor, samples):
+    """The mask comes from the two streams' final maps; everything learns."""
+    module = dict(fusion=False, type='InteriorBoundaryFusionHeadModule')
+    model = build_segmentor(head_module=module)
+    assert not [name for name in model.state_dict() if 'fusion' in name]
+    losses = model(torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48)), mode='loss')
+    assert set(losses) == {'decode.loss_interior', 'decode.loss_boundary', 'decode.loss_mask'}
+    sum(losses.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('side_levels', [(), (1,)])
+def test_single_stream(build_segmentor, samples, side_levels):
+    """One stream that learns the mask alone; it predicts as the others do."""
+    model = build_segmentor(
+        head_module=dict(type='SingleStreamHeadModule'),
+        num_streams=1,
+        side_levels=side_levels,
+        prior_prob=0.02,
+    )
+    model.init_weights()
+    losses = model(torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48)), mode='loss')
+    assert set(losses) == {'decode.loss_mask'} | ({'decode.loss_side'} if side_levels else set())
+    sum(losses.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    images = [torch.randint(0, 256, (3, 25, 33), dtype=torch.uint8)]
+    with torch.no_grad():
+        (out,) = model.eval().test_step(dict(inputs=images, data_samples=samples((25, 33))))
+    assert out.seg_logits.data.shape == (1, 25, 33)
+    with pytest.raises(ValueError, match='got 2 levels, expected 3'):
+        model.decode_head([torch.zeros(1, 4, 8, 8)] * 2)
+
+
+def test_maps_without_weight_have_no_loss(build_segmentor, samples):
+    model = build_segmentor(map_weights=[0.0, 1.0, 1.0])
+    losses = model(torch.randn(1, 3, 32, 48), samples((32, 48)), mode='loss')
+    assert set(losses) == {'decode.loss_boundary', 'decode.loss_mask'}

@@ -6,8 +6,17 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.logging import MessageHub
 
-from smallobj_mm.models.losses import MapBCELoss, SoftIoULoss
+from smallobj_mm.models.losses import MapBCELoss, ScaleAwareIoULoss, SoftIoULoss, target_edges
+
+LOSSES = [
+    MapBCELoss(),
+    MapBCELoss(hard_fraction=0.5),
+    SoftIoULoss(),
+    SoftIoULoss(overlap='minimum'),
+    ScaleAwareIoULoss(),
+]
 
 
 def maps(seed: int) -> tuple:
@@ -82,7 +91,7 @@ def test_unknown_overlap():
         SoftIoULoss(overlap='sum')
 
 
-@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss(), SoftIoULoss(overlap='minimum')])
+@pytest.mark.parametrize('loss', LOSSES)
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999), columns=st.integers(1, 7))
 def test_ignored_pixels_count_nowhere(loss, seed, columns):
@@ -97,7 +106,7 @@ def test_ignored_pixels_count_nowhere(loss, seed, columns):
     assert (logits.grad[..., columns:] == 0).all()
 
 
-@pytest.mark.parametrize('loss', [MapBCELoss(), SoftIoULoss(), SoftIoULoss(overlap='minimum')])
+@pytest.mark.parametrize('loss', LOSSES)
 def test_nothing_counts(loss):
     logits, target = maps(2)
     value = loss(logits, target, torch.zeros_like(target, dtype=torch.bool))
@@ -109,3 +118,74 @@ def test_half_precision_is_computed_in_single():
     half = logits.bfloat16()
     for loss in (MapBCELoss(), SoftIoULoss()):
         assert torch.equal(loss(half, target), loss(half.float(), target))
+
+
+def test_edges():
+    """Two pixels wide: the last of the target and the first of the background."""
+    target = torch.zeros(1, 1, 7, 9)
+    target[..., 2:5, 3:8] = 0.3
+    edges = target_edges(target)
+    assert edges[..., 1:6, 2:9].sum() == edges.sum() == 5 * 7 - 1 * 3
+    assert (edges[..., 3, 4:7] == 0).all()
+    assert (target_edges(torch.ones(1, 1, 4, 4)) == 0).all()
+    assert (target_edges(torch.zeros(1, 1, 4, 4)) == 0).all()
+
+
+def test_edge_weight():
+    logits, _ = maps(4)
+    target = torch.zeros_like(logits)
+    target[:, :, 2:4, 3:6] = 1
+    weights = 1 + 3 * target_edges(target)
+    expected = F.binary_cross_entropy_with_logits(logits, target, weight=weights)
+    torch.testing.assert_close(MapBCELoss(edge_weight=4)(logits, target), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), fraction=st.floats(0.01, 1))
+def test_hardest_pixels(seed, fraction):
+    logits, target = maps(seed)
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction='none').flatten()
+    count = max(round(fraction * len(loss)), 1)
+    expected = loss.sort(descending=True).values[:count].mean()
+    torch.testing.assert_close(MapBCELoss(hard_fraction=fraction)(logits, target), expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(wanted=st.integers(1, 60), a=st.integers(0, 64), b=st.integers(0, 64))
+def test_weight_of_areas_is_monotonic(wanted, a, b):
+    """Of two areas on the same side the one that is farther off weighs less, alone by its area."""
+    weight = []
+    for found in (a, b):
+        target = torch.zeros(1, 1, 8, 16)
+        target.view(-1)[:wanted] = 1
+        logits = torch.full_like(target, -60.0)
+        logits.view(-1)[:found] = 60
+        iou = 1 - SoftIoULoss()(logits, target)
+        weight.append((1 - ScaleAwareIoULoss()(logits, target)) / iou)
+    if (a - wanted) * (b - wanted) >= 0 and abs(a - wanted) < abs(b - wanted):
+        assert weight[0] > weight[1]
+    if a == wanted:
+        assert weight[0] == pytest.approx(1)
+
+
+def test_areas_are_not_weighed_during_warmup():
+    logits, target = maps(5)
+    loss = ScaleAwareIoULoss(warmup_iters=100)
+    hub = MessageHub.get_instance('test_areas')
+    assert MessageHub.get_current_instance() is hub
+    for iteration, other in ((0, SoftIoULoss()), (99, SoftIoULoss()), (100, ScaleAwareIoULoss())):
+        hub.update_info('iter', iteration)
+        assert torch.equal(loss(logits, target), other(logits, target))
+
+
+@pytest.mark.parametrize(
+    'options', [dict(edge_weight=-1), dict(hard_fraction=0), dict(hard_fraction=1.5)]
+)
+def test_options_of_bce(options):
+    with pytest.raises(ValueError, match='expected weights of 0 or more and a share in'):
+        MapBCELoss(**options)
+
+
+def test_options_of_scale_aware_iou():
+    with pytest.raises(ValueError, match='smooth is 0, expected a number above 0'):
+        ScaleAwareIoULoss(smooth=0)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallobj_mm.models.layers import ImageNorm
+from smallobj_mm.models.data_preprocessors import ImageNorm
 
 
 def scene(seed, side=48):

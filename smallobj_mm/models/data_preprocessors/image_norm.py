@@ -4,6 +4,8 @@
 import torch
 from torch import Tensor, nn
 
+from smallobj_mm.utils.errors import UserError
+
 
 class ImageNorm(nn.Module):
     """Images less their own level, in units of their own spread, bright peaks compressed.
@@ -30,7 +32,7 @@ class ImageNorm(nn.Module):
         ``(N, C, H, W)`` -> ``(N, C, H, W)`` float32.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class ImageNorm(nn.Module):
     ) -> None:
         super().__init__()
         if clip < 1 or rounds < 0 or min_spread <= 0 or (compress is not None and compress <= 0):
-            raise ValueError(
+            raise UserError(
                 f'ImageNorm: clip is {clip}, rounds {rounds}, min_spread {min_spread} and compress '
                 f'{compress}, expected clip >= 1, rounds >= 0 and the others above 0'
             )
