@@ -25,8 +25,8 @@ class InputFormat(NamedTuple):
         size_divisor: The sides become multiples of it, px.
         pad_mode: 'reflect' pads before, 'constant' after the normalization.
         pad_value: Of 'constant'.
-        image_norm: Arguments of :class:`smallobj_mm.models.data_preprocessors.ImageNorm`, which normalizes
-            each image by its own level and spread, before it is padded; None for none.
+        image_norm: Arguments of :class:`~smallobj_mm.models.data_preprocessors.ImageNorm`, which
+            normalizes each image by its own level and spread, before it is padded; None for none.
     """
 
     mean: tuple[float, ...] | None

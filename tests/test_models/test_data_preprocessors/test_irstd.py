@@ -7,8 +7,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from smallobj_mm.models.data_preprocessors import IRSTDDataPreProcessor
-from smallobj_mm.models.data_preprocessors import ImageNorm
+from smallobj_mm.models.data_preprocessors import ImageNorm, IRSTDDataPreProcessor
 
 MEAN, STD = [124.55, 118.9, 102.94], [56.77, 55.97, 57.5]
 SIZES = [(25, 33), (32, 7), (1, 1)]
