@@ -46,6 +46,12 @@ def arguments(prefix: str) -> dict:
                 head=dict(type=f'{prefix}MultiStageSimilarityHead', in_channels=8),
                 auxiliary_head=dict(type=f'{prefix}AugmentationAwareHead', hid_channels=8),
             ),
+            FeatureDistillation=dict(
+                backbone=dict(type='mmpretrain.ResNet', depth=18),
+                teacher=dict(type='mmpretrain.ResNet', depth=18),
+                student_channels=[512],
+                teacher_channels=[512],
+            ),
             MultiStageProjector=dict(hid_channels=8, out_channels=8),
             MultiStageSimilarityHead=dict(in_channels=8, hid_channels=8),
             AugmentationAwareHead=dict(hid_channels=8),

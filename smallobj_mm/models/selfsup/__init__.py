@@ -3,6 +3,13 @@
 
 from .augmentation_head import AugmentationAwareHead
 from .detsim import DetSim
+from .feature_distillation import FeatureDistillation
 from .multi_stage import MultiStageProjector, MultiStageSimilarityHead
 
-__all__ = ['AugmentationAwareHead', 'DetSim', 'MultiStageProjector', 'MultiStageSimilarityHead']
+__all__ = [
+    'AugmentationAwareHead',
+    'DetSim',
+    'FeatureDistillation',
+    'MultiStageProjector',
+    'MultiStageSimilarityHead',
+]
