@@ -10,7 +10,6 @@ import importlib.util
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import smallobj_mm.weights
@@ -20,6 +19,8 @@ from smallobj_mm.utils.errors import (
     MissingPackageError,
     UserError,
 )
+
+from .folder import page_folder
 
 #: Where the weights that come with the package lie, each under the name of its config.
 WEIGHTS = Path(smallobj_mm.weights.__file__).parent
@@ -96,9 +97,9 @@ def main(argv: list[str] | None = None) -> None:
     # Here: gradio is optional, and reads its environment when it is imported.
     from .page import Page, style, theme
 
-    with tempfile.TemporaryDirectory(prefix='smallobj_mm_') as folder:
+    with page_folder() as folder:
         # What is uploaded goes away with the page too.
-        os.environ['GRADIO_TEMP_DIR'] = os.path.join(folder, 'uploads')
+        os.environ['GRADIO_TEMP_DIR'] = str(folder / 'uploads')
         blocks = Page(models, folder).blocks
         try:
             blocks.launch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import logging
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,12 @@ import gradio as gr
 import numpy as np
 
 from smallobj_mm.inference import SmallObjectInferencer
-from smallobj_mm.utils.errors import one_line
+from smallobj_mm.utils.errors import UserError, one_line
 
 from .analysis import LEAST, MOST, Analysis, Found, analyse, find, starting_threshold
 from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
 from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
+from .folder import download_name, session_folder
 from .samples import write_samples
 
 _STYLE = Path(__file__).with_name('style.css')
@@ -165,8 +167,10 @@ class Page:
         name = html.escape(Path(file).name)
         return f'<div class="message">Looking for targets in {name} …</div>'
 
-    def settings(self, model: str) -> tuple:
+    def settings(self, model: str | None) -> tuple:
         """The threshold and the views of a model."""
+        if model not in self.models:
+            return gr.skip(), gr.skip()
         inferencer = self.models[model]
         views = VIEWS[inferencer.task == 'segmentation']
         return starting_threshold(inferencer), gr.Radio(views, value=views[0])
@@ -174,7 +178,7 @@ class Page:
     def look(
         self,
         file: str | None,
-        model: str,
+        model: str | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
     ) -> tuple:
         """Run the network over an image, or say in a sentence why not.
@@ -185,8 +189,10 @@ class Page:
         if file is None:
             return None, _HINT, None, gr.Column(visible=False)
         words = 'Looking for targets'
-        progress(0.0, desc=words)
         try:
+            if model not in self.models:
+                raise UserError(f'no model is chosen; choose one of {", ".join(self.models)}')
+            progress(0.0, desc=words)
             analysis = analyse(
                 self.models[model], file, model, lambda part: progress(part, desc=words)
             )
@@ -203,7 +209,9 @@ class Page:
         message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
         return None, message, None, gr.Column(visible=False)
 
-    def show(self, analysis: Analysis | None, threshold: float, view: str) -> tuple:
+    def show(
+        self, analysis: Analysis | None, threshold: float | None, view: str | None
+    ) -> tuple:
         """What there is to see at a threshold.
 
         Returns:
@@ -214,7 +222,7 @@ class Page:
             return tuple(gr.skip() for _ in range(6))
         views = VIEWS[analysis.segmentation]
         view = view if view in views else views[0]  # while the model changes
-        found = find(analysis, threshold)
+        found = find(analysis, self._usable(threshold, analysis))
         enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, found)]
         return (
             _summary(analysis, found),
@@ -226,16 +234,24 @@ class Page:
         )
 
     def pack(
-        self, analysis: Analysis | None, threshold: float, request: gr.Request
+        self, analysis: Analysis | None, threshold: float | None, request: gr.Request
     ) -> gr.DownloadButton:
         """The archive of what is shown; the one before is replaced."""
         if analysis is None:
             return gr.DownloadButton(value=None, interactive=False)
-        stem = Path(analysis.name).stem
-        path = self.folder / str(request.session_hash) / f'{stem}_results.zip'
+        folder = session_folder(self.folder, request.session_hash)
+        shutil.rmtree(folder, ignore_errors=True)
+        path = folder / download_name(analysis.name)
+        threshold = self._usable(threshold, analysis)
         write_archive(path, analysis, find(analysis, threshold))
         label = f'Download results at {threshold:.2f} (ZIP)'
         return gr.DownloadButton(label, value=path, interactive=True)
+
+    def _usable(self, threshold: float | None, analysis: Analysis) -> float:
+        """The threshold, or the model's own where a client sends none."""
+        if isinstance(threshold, (int, float)) and LEAST <= threshold <= MOST:
+            return float(threshold)
+        return starting_threshold(self.models[analysis.model])
 
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
