@@ -107,6 +107,7 @@ def main() -> None:
             python_requires='>=3.10',
             install_requires=read_requirements('runtime'),
             extras_require=extras,
+            entry_points={'console_scripts': ['smallobj-mm=smallobj_mm.cli:main']},
             zip_safe=False,
         )
     finally:

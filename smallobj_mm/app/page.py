@@ -209,9 +209,7 @@ class Page:
         message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
         return None, message, None, gr.Column(visible=False)
 
-    def show(
-        self, analysis: Analysis | None, threshold: float | None, view: str | None
-    ) -> tuple:
+    def show(self, analysis: Analysis | None, threshold: float | None, view: str | None) -> tuple:
         """What there is to see at a threshold.
 
         Returns:
