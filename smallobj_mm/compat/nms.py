@@ -10,6 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .spatial_nms import fits, spatial_nms
+
+#: Up to so many boxes on a CPU, all are compared with all.
+DENSE_BOXES = 256
 #: Candidates settled at a time. A block costs one small square matrix of overlaps and one
 #: (kept in the block) x (still undecided) matrix; on a GPU fewer and larger steps pay.
 CPU_BLOCK = 128
@@ -95,6 +99,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     boxes, scores = boxes.detach(), scores.detach()
     order = scores.sort(dim=0, descending=True, stable=True).indices
     rest = boxes.float().t().index_select(1, order).contiguous()
+    if not rest.is_cuda and len(order) > DENSE_BOXES and fits(rest.numpy(), iou_threshold, offset):
+        return order[torch.from_numpy(spatial_nms(rest.numpy(), iou_threshold, offset))]
     areas = (rest[2] - rest[0] + offset) * (rest[3] - rest[1] + offset)
     # The compiled operator takes a C float: 0.65 is not the double 0.65.
     threshold = torch.tensor(iou_threshold, dtype=torch.float32, device=rest.device)
