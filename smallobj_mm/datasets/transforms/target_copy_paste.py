@@ -173,6 +173,7 @@ class TargetCopyPaste(BasePasting):
                 'expected rotate >= 0, max_side >= 1 and min_snr >= 0'
             )
         self.sources = [dict(source) for source in sources]
+        self._pools: Optional[List[List[TargetPatch]]] = None  # cut at first use
         self.scale: Tuple[float, float] = (float(scale[0]), float(scale[1]))
         self.rotate = rotate
         self.gain: Tuple[float, float] = (float(gain[0]), float(gain[1]))
@@ -182,8 +183,11 @@ class TargetCopyPaste(BasePasting):
 
     def draw_patch(self, rng: np.random.Generator) -> TargetPatch:
         """A target of one of the sources, turned, mirrored and scaled."""
-        source = self.sources[int(rng.integers(len(self.sources)))]
-        patches = load_patches(source, self.max_side, self.min_snr)
+        if self._pools is None:
+            self._pools = [
+                load_patches(source, self.max_side, self.min_snr) for source in self.sources
+            ]
+        patches = self._pools[int(rng.integers(len(self._pools)))]
         patch = patches[int(rng.integers(len(patches)))]
         scale = float(np.exp(rng.uniform(*np.log(self.scale))))
         angle = float(rng.uniform(-self.rotate, self.rotate))
