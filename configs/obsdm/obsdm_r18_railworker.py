@@ -1,6 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # OBSDM on rail workers (vest, helmet, worker), or any data set in YOLO folders, at 640 px.
-# Another data set: change data_root and classes, and ann_file where it has a data.yaml.
+# Another data set: change data_root; its classes are those of its data.yaml (or classes.txt).
 
 _base_ = [
     '../_base_/models/obsdm_r18.py',
@@ -12,7 +12,9 @@ _base_ = [
 # -------- changed often --------
 data_root = 'data/rail_worker/'
 ann_file = ''  # or 'data.yaml'; '' takes the folders below data_root
-classes = ('vest', 'helmet', 'worker')  # in the order of their numbers in the label files
+# Names in the order of their numbers in the label files; None: those that a data.yaml names, else
+# vest, helmet, worker. The number of classes of the model follows.
+classes = None
 batch_size = 8  # images per GPU; the recipe has 8 GPUs, 64 images in all
 num_workers = 4  # loader processes per GPU
 max_epochs = 300
@@ -35,5 +37,5 @@ train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 optim_wrapper = dict(accumulative_counts=accumulative_counts)
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint=pretrained)),
-    bbox_head=dict(num_classes=len(classes)),
+    bbox_head=dict(num_classes=3),
 )

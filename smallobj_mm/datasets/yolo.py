@@ -7,10 +7,19 @@ from typing import Any, Iterable, List, Optional, Sequence
 
 from smallobj_mm.registry import DATASETS
 from smallobj_mm.utils.errors import UserError
+from smallobj_mm.utils.messages import brief
 
-from .base import SmallObjectDetDataset
+from .base import SmallObjectDetDataset, class_tuple
+from .coco_layouts import SPLIT_NAMES
 from .files import list_images, read_id_list, read_image_size
-from .parsers.yolo_txt import DataYaml, label_path_of, parse_data_yaml, parse_yolo_txt
+from .parsers.yolo_txt import (
+    DataYaml,
+    find_class_names,
+    find_data_yaml,
+    label_path_of,
+    parse_data_yaml,
+    parse_yolo_txt,
+)
 from .records import ImageRecord
 
 
@@ -18,16 +27,21 @@ from .records import ImageRecord
 class YOLOFolderDataset(SmallObjectDetDataset):
     """Images with one text file each, ``class cx cy w h`` in fractions of the image.
 
-    Layouts: ``images/SPLIT`` with ``labels/SPLIT``; ``SPLIT/images`` with ``SPLIT/labels``; or a
-    ``data.yaml`` whose split is a folder of images, a text list of images, or several of them.
-    An image without a label file has no objects; if no image has one, that is an error.
-    The default classes are those of the rail worker set.
+    Layouts: ``images/SPLIT`` with ``labels/SPLIT``; ``SPLIT/images`` with ``SPLIT/labels``; images
+    and labels together in ``SPLIT`` or ``obj_SPLIT_data``; or a ``data.yaml`` whose split is a
+    folder of images, a text list of images, or several of them. The split 'val' may be called
+    'valid'. An image without a label file has no objects; if no image has one, that is an error.
+    Rows of polygons (segmentation) count by the boxes they span.
+
+    The names of the classes are those of ``data.yaml``, or of ``obj.names``, ``_darknet.labels``
+    or ``classes.txt``, where one of them lies in ``data_root`` or in the split's folder; without
+    any they are those of the rail worker set.
 
     Args:
         split (str): 'train', 'val', 'test', or any other folder name where no YAML is given.
         ann_file (str): A ``data.yaml``, or empty to use the folders below ``data_root``.
-        metainfo (Mapping, optional): ``classes`` in the order of their index. With a
-            ``data.yaml``, its ``names`` are used, and classes given here must agree with them.
+        metainfo (Mapping, optional): ``classes`` in the order of their index, where no file names
+            them; where one does, they must agree with it.
         data_root (str): Folder of the data set.
         **kwargs: See :class:`SmallObjectDetDataset`; images are always needed, for their sizes.
 
@@ -43,8 +57,8 @@ class YOLOFolderDataset(SmallObjectDetDataset):
     TITLE = 'YOLO folders (rail workers)'
     SOURCE = 'your own annotation export (the rail worker images are not published)'
     LAYOUTS = (
-        'images/SPLIT/*.jpg with labels/SPLIT/*.txt, SPLIT/images with SPLIT/labels, or a '
-        'data.yaml (names, path, train, val, test) as ann_file'
+        'images/SPLIT/*.jpg with labels/SPLIT/*.txt, SPLIT/images with SPLIT/labels, images and '
+        'labels together in SPLIT/, or a data.yaml (names, path, train, val, test) as ann_file'
     )
 
     def __init__(
@@ -57,31 +71,43 @@ class YOLOFolderDataset(SmallObjectDetDataset):
     ) -> None:
         self.split = split
         self.data_yaml: Optional[DataYaml] = None
-        yaml_path = osp.join(data_root, ann_file) if ann_file else ''
-        if osp.isfile(yaml_path):
+        yaml_path = osp.join(data_root, ann_file) if ann_file else find_data_yaml(data_root)
+        if yaml_path and osp.isfile(yaml_path):
             self.data_yaml = parse_data_yaml(yaml_path)
             metainfo = self._merge_classes(metainfo, self.data_yaml.classes, yaml_path)
+        else:
+            names = find_class_names(data_root, self._folders(data_root))
+            if names is not None:
+                metainfo = self._merge_classes(metainfo, *names)
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root, **kwargs)
 
     @staticmethod
-    def _merge_classes(metainfo: Optional[Mapping], classes: tuple, yaml_path: str) -> dict:
-        given = tuple((metainfo or {}).get('classes') or classes)
+    def _merge_classes(metainfo: Optional[Mapping], classes: tuple, path: str) -> dict:
+        given = class_tuple((metainfo or {}).get('classes')) or classes
         if given != classes:
             raise UserError(
-                f'{yaml_path}: names is {classes}, but metainfo has the classes {given}; leave the '
-                'classes out of metainfo or make them equal'
+                f'{path}: names is {brief(classes, 200)}, but metainfo has the classes '
+                f'{brief(given, 200)}; leave the classes out of metainfo or make them equal'
             )
         return dict(metainfo or {}, classes=classes)
+
+    def _folders(self, data_root: str) -> List[str]:
+        """Folders that may hold the images of the split."""
+        names = SPLIT_NAMES.get(self.split, (self.split,))
+        layouts = ('images/{}', '{}/images', '{}', 'obj_{}_data')
+        return [osp.join(data_root or '.', layout.format(n)) for layout in layouts for n in names]
 
     def _split_images(self) -> List[str]:
         """Paths of the images of the split, sorted within each folder."""
         if self.ann_files:
-            return self._yaml_images()
-        root = self.data_root or '.'
-        for folder in (osp.join(root, 'images', self.split), osp.join(root, self.split, 'images')):
+            return self._yaml_images(self.ann_files[0])
+        folders = self._folders(self.data_root)
+        for folder in folders:
             if osp.isdir(folder):
                 return self._folder_images(folder)
-        raise self.missing(osp.join(root, 'images', self.split))
+        if self.data_yaml is not None:
+            return self._yaml_images(find_data_yaml(self.data_root) or '')
+        raise self.missing(folders[0])
 
     @staticmethod
     def _folder_images(folder: str) -> List[str]:
@@ -90,8 +116,8 @@ class YOLOFolderDataset(SmallObjectDetDataset):
             raise UserError(f'{folder}: no image in this folder; expected *.jpg, *.png, …')
         return images
 
-    def _yaml_images(self) -> List[str]:
-        path, data_yaml = self.ann_files[0], self.data_yaml
+    def _yaml_images(self, path: str) -> List[str]:
+        data_yaml = self.data_yaml
         if data_yaml is None:
             raise self.missing(path)
         if self.split not in data_yaml.splits:
@@ -134,6 +160,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         images = self._split_images()
         classes = self._metainfo['classes']
         root = osp.abspath(self.data_root or '.')
+        keypoints = self.data_yaml is not None and self.data_yaml.keypoints
         labelled = 0
         for img_path in images:
             size = read_image_size(img_path)
@@ -141,7 +168,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
             objects = []
             if self.files.has(label_path):
                 labelled += 1
-                objects = parse_yolo_txt(label_path, classes, size)
+                objects = parse_yolo_txt(label_path, classes, size, keypoints)
             img_id = osp.relpath(osp.abspath(img_path), root)
             yield ImageRecord(label_path, img_path, img_id, size, objects)
         if not labelled:

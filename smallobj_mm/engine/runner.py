@@ -18,6 +18,7 @@ from torch import nn
 
 from smallobj_mm.checkpoints.reading import load_plain, use_safe_loader
 from smallobj_mm.checkpoints.state_dict import fitting_state
+from smallobj_mm.engine.class_fitting import fit_classes
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
@@ -73,12 +74,17 @@ def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config after fitting it to the machine.
 
     Checkpoints are read as plain tensors. Without CUDA, synchronised batch normalisation is
-    switched off with a message and distributed runs use gloo.
+    switched off with a message and distributed runs use gloo. A detector gets as many classes as
+    its data.
+
+    Raises:
+        UserError: Data sets of the config have different classes.
     """
     use_safe_loader()
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)  # first: from then on only rank 0 logs
     disable_sync_bn_on_cpu(cfg)
+    fit_classes(cfg)
     if cfg.get('default_scope') == 'mmpretrain':
         _set_mmpretrain_collate(cfg)
     return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)

@@ -94,6 +94,9 @@ def test_malformed_yaml(folders, yaml, message):
         ('0 0.5 0.5 0.5 0.5 0.9', 'found 6 fields'),
         ('0 a 0.5 0.5 0.5', 'expected five finite numbers'),
         ('0 nan 0.5 0.5 0.5', 'expected five finite numbers'),
+        ('0 0.1 0.1 0.2 0.2 0.3 0.3 0.4', 'found 8 fields'),
+        ('0 0.1 0.1 0.2 0.2 0.3 inf', 'expected finite numbers'),
+        ('0 1 1 20 1 10 10', 'look like pixels'),
         ('3 0.5 0.5 0.5 0.5', 'class 3 is outside the classes; expected an index from 0 to 2'),
         ('-1 0.5 0.5 0.5 0.5', 'class -1 is outside'),
         ('0.5 0.5 0.5 0.5 0.5', 'class 0.5 is outside'),
@@ -147,3 +150,73 @@ def test_unreadable_image(folders):
 def test_label_paths():
     assert label_path_of('images/x/images/train/a.b.jpg') == 'images/x/labels/train/a.b.txt'
     assert label_path_of('flat/a.jpg') == 'flat/a.txt'
+
+
+def test_polygons_count_by_their_boxes(folders):
+    path = folders / 'labels' / 'train' / 'b.txt'
+    path.write_text('1 0.25 0.5 0.5 0.75 0.125 0.625\n0 0.5 0.5 0.25 0.5')
+    found = YOLOFolderDataset(data_root=str(folders)).get_data_info(1)['instances']
+    assert [i['bbox'] for i in found] == [[10, 20, 40, 30], [30, 10, 50, 30]]
+    assert [i['bbox_label'] for i in found] == [1, 0]
+
+
+def test_keypoints_are_no_polygon(folders):
+    (folders / 'data.yaml').write_text('names: [x, y, z]\nkpt_shape: [2, 2]\ntrain: images/train')
+    (folders / 'labels' / 'train' / 'b.txt').write_text('1 0.5 0.5 0.25 0.5 0.9 0.9 0.1 0.1')
+    found = YOLOFolderDataset(data_root=str(folders)).get_data_info(1)['instances']
+    assert [i['bbox'] for i in found] == [[30, 10, 50, 30]]
+
+
+@pytest.mark.parametrize(
+    'name, text',
+    [
+        ('data.yaml', 'names: {0: x, 1: y, 2: z}\ntrain: elsewhere'),
+        ('obj.names', 'x\r\ny\r\nz\r\n'),
+        ('classes.txt', 'x\ny\nz'),
+        ('images/train/_darknet.labels', 'x\ny\nz'),
+    ],
+)
+def test_names_that_lie_with_the_data(folders, name, text):
+    (folders / name).write_text(text)
+    dataset = YOLOFolderDataset(data_root=str(folders), metainfo=dict(classes=None))
+    assert dataset.metainfo['classes'] == ('x', 'y', 'z') and len(dataset) == 3
+    message = rf"{name.split('/')[-1]}: names is \('x', 'y', 'z'\), but metainfo"
+    with pytest.raises(ValueError, match=message):
+        YOLOFolderDataset(data_root=str(folders), metainfo=dict(classes=('vest', 'helmet')))
+
+
+@pytest.mark.parametrize('folder', ['valid', 'valid/images', 'images/valid', 'obj_val_data'])
+def test_exports(tmp_path, image_writer, folder):
+    image_writer(tmp_path / folder / 'a.png', 80, 40)
+    label = label_path_of(str(tmp_path / folder / 'a.png'))
+    (tmp_path / 'classes.txt').write_text('Person')
+    tmp_path.joinpath(label).parent.mkdir(parents=True, exist_ok=True)
+    tmp_path.joinpath(label).write_text('0 0.5 0.5 0.5 0.5')
+    dataset = YOLOFolderDataset(split='val', data_root=str(tmp_path))
+    assert dataset.metainfo['classes'] == ('Person',)
+    assert dataset.get_data_info(0)['instances'][0]['bbox'] == [20, 10, 60, 30]
+
+
+def test_folders_of_a_yaml_without_being_named(folders):
+    (folders / 'data.yaml').write_text('names: [x, y, z]\nval: images/train')
+    assert len(YOLOFolderDataset(split='val', data_root=str(folders))) == 3
+
+
+@pytest.mark.parametrize(
+    'classes, message',
+    [
+        ([1, 2], r'classes are \[?\(?1, 2'),
+        (['a', ''], 'expected names'),
+        (['a', 'a'], 'each name once'),
+    ],
+)
+def test_classes_that_are_none(folders, classes, message):
+    with pytest.raises(ValueError, match=message):
+        YOLOFolderDataset(data_root=str(folders), metainfo=dict(classes=classes))
+
+
+def test_one_name_alone_is_a_class(folders):
+    dataset = YOLOFolderDataset(
+        data_root=str(folders), metainfo=dict(classes='Person'), lazy_init=True
+    )
+    assert dataset.metainfo['classes'] == ('Person',) and len(dataset.metainfo['palette']) == 1

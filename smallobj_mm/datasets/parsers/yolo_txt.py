@@ -3,7 +3,7 @@
 
 import math
 import os.path as osp
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
@@ -12,26 +12,34 @@ from ..files import read_text
 from ..records import ObjectRecord
 from .bounded_yaml import read_yaml
 
+_DATA_YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml', 'dataset.yml')
+_NAME_LISTS = ('obj.names', '_darknet.labels', 'classes.txt')
+
 # Fractions a little over 1 come from rounding or objects at the border; more is another unit.
 _MAX_FRACTION = 2.0
 
 
-def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> List[ObjectRecord]:
+def parse_yolo_txt(
+    path: str, classes: Sequence[str], size: Tuple[int, int], keypoints: bool = False
+) -> List[ObjectRecord]:
     """Read one YOLO label file.
 
     Args:
-        path (str): Text file with a row ``class cx cy w h`` per object: class index from 0, the
-            rest fractions of the image's width and height. An empty file has no objects.
+        path (str): Text file with a row per object: ``class cx cy w h``, class index from 0, the
+            rest fractions of the image's width and height; or ``class x1 y1 x2 y2 x3 y3 ...``, a
+            polygon, which counts by the box that it spans. An empty file has no objects.
         classes (Sequence[str]): Names of the classes.
         size (tuple[int, int]): Width and height of the image in px.
+        keypoints (bool): Whether keypoints, which are not read, follow the four numbers of the
+            box. Nothing in a row tells them from a polygon.
 
     Returns:
         list[ObjectRecord]: Objects with boxes in px.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UserError: If a row has not five fields, a field is not a number, the class is not an
-            index into ``classes``, or the values are not fractions.
+        UserError: If a row has another number of fields, a field is not a number, the class is
+            not an index into ``classes``, or the values are not fractions.
     """
     width, height = size
     objects = []
@@ -40,17 +48,20 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
         if not fields:
             continue
         where = f'{path}, line {number}'
-        if len(fields) != 5:
+        is_polygon = len(fields) >= 7 and len(fields) % 2 == 1 and not keypoints
+        if len(fields) != 5 and not is_polygon and not (keypoints and len(fields) > 5):
             raise UserError(
                 f'{where}: found {len(fields)} fields ({line.strip()[:80]!r}), expected 5: '
-                'class cx cy w h (polygons and confidences are not supported)'
+                'class cx cy w h, or a polygon: class x1 y1 x2 y2 x3 y3 ... (confidences are not '
+                'supported)'
             )
         try:
-            values = [float(value) for value in fields]
+            values = [float(value) for value in (fields if is_polygon else fields[:5])]
         except ValueError:
             values = [math.nan]
         if not all(map(math.isfinite, values)):
-            raise UserError(f'{where}: found {line.strip()[:80]!r}, expected five finite numbers')
+            count = 'finite' if is_polygon else 'five finite'
+            raise UserError(f'{where}: found {line.strip()[:80]!r}, expected {count} numbers')
         index = int(values[0])
         if index != values[0] or not 0 <= index < len(classes):
             raise UserError(
@@ -62,15 +73,18 @@ def parse_yolo_txt(path: str, classes: Sequence[str], size: Tuple[int, int]) -> 
                 f'{where}: found {line.strip()[:80]!r}; expected fractions of the image, these '
                 'look like pixels'
             )
-        cx, cy, w, h = values[1:]
-        box = (
-            (cx - w / 2) * width,
-            (cy - h / 2) * height,
-            (cx + w / 2) * width,
-            (cy + h / 2) * height,
-        )
+        x1, y1, x2, y2 = _polygon_corners(values[1:]) if is_polygon else _corners(*values[1:])
+        box = (x1 * width, y1 * height, x2 * width, y2 * height)
         objects.append(ObjectRecord(classes[index], box))
     return objects
+
+
+def _corners(cx: float, cy: float, w: float, h: float) -> Tuple[float, float, float, float]:
+    return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+
+
+def _polygon_corners(values: List[float]) -> Tuple[float, float, float, float]:
+    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
 def label_path_of(img_path: str) -> str:
@@ -93,11 +107,13 @@ class DataYaml(NamedTuple):
         classes (tuple[str, ...]): Names in the order of their index.
         roots (tuple[str, ...]): Folders that the paths of the splits may be relative to.
         splits (dict[str, tuple[str, ...]]): Split -> folders, lists or both, as written.
+        keypoints (bool): Whether the rows of the labels end with keypoints.
     """
 
     classes: Tuple[str, ...]
     roots: Tuple[str, ...]
     splits: Dict[str, Tuple[str, ...]]
+    keypoints: bool = False
 
 
 def parse_data_yaml(path: str) -> DataYaml:
@@ -128,7 +144,8 @@ def parse_data_yaml(path: str) -> DataYaml:
             splits[split] = _texts(content[split], f'{path}: {split}')
     if not splits:
         raise UserError(f'{path}: found none of the keys train, val, test; expected at least one')
-    return DataYaml(_parse_names(content, path), tuple(roots), splits)
+    names = _parse_names(content, path)
+    return DataYaml(names, tuple(roots), splits, content.get('kpt_shape') is not None)
 
 
 def _texts(value: Any, where: str) -> Tuple[str, ...]:
@@ -156,3 +173,33 @@ def _parse_names(content: dict, path: str) -> Tuple[str, ...]:
     if count is not None and count != str(len(names)):
         raise UserError(f'{path}: nc is {brief(count)}, but names has {len(names)} classes')
     return tuple(names)
+
+
+def find_data_yaml(data_root: str) -> Optional[str]:
+    """The ``data.yaml`` in a folder, whatever its ending; None if there is none."""
+    for name in _DATA_YAMLS:
+        path = osp.join(data_root, name)
+        if osp.isfile(path):
+            return path
+    return None
+
+
+def find_class_names(
+    data_root: str, folders: Sequence[str]
+) -> Optional[Tuple[Tuple[str, ...], str]]:
+    """Names of classes from a list that darknet's and labelImg's exports have, one name a line.
+
+    Args:
+        data_root (str): Folder of the data set.
+        folders (Sequence[str]): Folders of its images, which may hold the list as well.
+
+    Returns:
+        tuple[tuple[str, ...], str] | None: The names and the path of the list.
+    """
+    for folder in (data_root or '.', *folders):
+        for name in _NAME_LISTS:
+            path = osp.join(folder, name)
+            if osp.isfile(path):
+                lines = [line.strip() for line in read_text(path).splitlines()]
+                return tuple(line for line in lines if line), path
+    return None
