@@ -62,14 +62,14 @@ before_pasting = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomRot90', prob=0.75),
     dict(type='RandomClutter', kinds=('line', 'edge', 'structure'), prob=0.15),
-    dict(type='RandomDefocus', prob=0.25),
-    dict(type='RandomVignetting', prob=0.15),
-    dict(type='RandomSensorNoise', prob=0.35),
-    dict(type='RandomFixedPattern', prob=0.25),
 ]
 pasting = dict(type='TargetCopyPaste', num_targets=(1, 3), prob=0.4, empty_prob=0.5)
 drawing = dict(type='SyntheticTargets', num_targets=(1, 3), prob=0.2, empty_prob=0.4)
-after_pasting = [
+after_pasting = [  # as light, detector and file meet them
+    dict(type='RandomDefocus', prob=0.2),
+    dict(type='RandomVignetting', prob=0.15),
+    dict(type='RandomSensorNoise', prob=0.35),
+    dict(type='RandomFixedPattern', prob=0.25),
     dict(type='RandomClutter', kinds=('hot_pixel',), prob=0.15),
     dict(type='RandomIRIntensity', prob=0.6),
     dict(type='RandomPolarity', prob=0.05),

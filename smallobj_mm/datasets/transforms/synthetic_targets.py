@@ -27,10 +27,12 @@ class SyntheticTargets(BasePasting):
     its contribution is at least ``mask_level`` of its peak; this level, the areas and the
     contrasts are those measured on real masks, see :mod:`smallobj_mm.datasets.target_shapes`.
 
-    Stands after crops and before LabelDecoupling. No data set is needed.
+    Stands after crops and before LabelDecoupling. No data set is needed. Where the image was
+    enlarged before (scale_factor), the targets are blurred as much.
 
     Required keys: img (uint8 or float32 of 0 to 255, (H, W) or (H, W, C)), gt_seg_map (H, W):
     0 background, 1 target, 255 ignored.
+    Optional keys: scale_factor (width, height).
     Modified keys: img, gt_seg_map.
     Added keys: num_pasted.
 
@@ -137,13 +139,16 @@ class SyntheticTargets(BasePasting):
         self.psf: Tuple[float, float] = (float(psf[0]), float(psf[1]))
         self.mask_level = mask_level
 
-    def draw_patch(self, rng: np.random.Generator) -> TargetPatch:
+    def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:
         """A target of a drawn area and shape."""
         low, high = self.areas[int(rng.choice(len(self.areas), p=self.area_probs))]
         area = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        area = max(area, min(area * enlarged**2, high))  # within its class
         kinds = [kind for kind in self.kinds if self._fits(kind, area)] or list(self.kinds)
         kind = kinds[int(rng.integers(len(kinds)))]
-        return draw_target(rng, area, kind, float(rng.uniform(*self.psf)), self.mask_level)
+        return draw_target(
+            rng, area, kind, float(rng.uniform(*self.psf)) * enlarged, self.mask_level
+        )
 
     @staticmethod
     def _fits(kind: str, area: float) -> bool:

@@ -18,6 +18,8 @@ from .target_pasting import BasePasting
 #: Configuration of a source and how it is cut -> its patches; one copy in each process.
 _POOLS: Dict[str, List[TargetPatch]] = {}
 
+_LARGEST_SCALE = 3.0
+
 
 def load_patches(source: Mapping, max_side: int = 40, min_snr: float = 2.0) -> List[TargetPatch]:
     """Targets of a data set with masks, cut once for each process.
@@ -75,12 +77,15 @@ class TargetCopyPaste(BasePasting):
     of its old background comes along. It is turned by any angle, mirrored, scaled and brightened,
     and added to its new background with a weight that is 1 inside its mask and falls to 0 within
     4 px. Its contrast is that which it had, times ``gain``, but no less than ``snr`` times the
-    spread of its new background. Cutting happens at first use, once for each process and source.
+    spread of its new background. Where the image was enlarged before (scale_factor), so are the
+    targets, which would else be sharper than all that surrounds them. Cutting happens at first
+    use, once for each process and source.
 
     Stands after crops, so that what is pasted is not cut off again, and before LabelDecoupling.
 
     Required keys: img (uint8 or float32 of 0 to 255, (H, W) or (H, W, C)), gt_seg_map (H, W):
     0 background, 1 target, 255 ignored.
+    Optional keys: scale_factor (width, height).
     Modified keys: img, gt_seg_map.
     Added keys: num_pasted.
 
@@ -181,15 +186,15 @@ class TargetCopyPaste(BasePasting):
         self.max_side = max_side
         self.min_snr = min_snr
 
-    def draw_patch(self, rng: np.random.Generator) -> TargetPatch:
-        """A target of one of the sources, turned, mirrored and scaled."""
+    def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:
+        """A target of one of the sources, turned, mirrored and scaled, threefold at most."""
         if self._pools is None:
             self._pools = [
                 load_patches(source, self.max_side, self.min_snr) for source in self.sources
             ]
         patches = self._pools[int(rng.integers(len(self._pools)))]
         patch = patches[int(rng.integers(len(patches)))]
-        scale = float(np.exp(rng.uniform(*np.log(self.scale))))
+        scale = min(float(np.exp(rng.uniform(*np.log(self.scale)))) * enlarged, _LARGEST_SCALE)
         angle = float(rng.uniform(-self.rotate, self.rotate))
         return warp_patch(patch, angle, scale, bool(rng.random() < 0.5))
 

@@ -25,6 +25,7 @@ class BasePasting(BaseTransform):
     ``attempts`` refusals the target is left out, so an image may get fewer than drawn.
 
     Required keys: img (uint8 or float32 of 0 to 255, (H, W) or (H, W, C)), gt_seg_map (H, W).
+    Optional keys: scale_factor (width, height), as resizing transforms set it.
     Modified keys: img, gt_seg_map.
     Added keys: num_pasted (int), the number of targets added.
 
@@ -88,8 +89,13 @@ class BasePasting(BaseTransform):
         return int(np.random.randint(_SEEDS))
 
     @abstractmethod
-    def draw_patch(self, rng: np.random.Generator) -> TargetPatch:
-        """A target for the next place."""
+    def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:
+        """A target for the next place.
+
+        Args:
+            rng (np.random.Generator): Source of all randomness.
+            enlarged (float): Factor by which the image was enlarged before, at least 1.
+        """
 
     @abstractmethod
     def draw_contrast(self, rng: np.random.Generator, patch: TargetPatch, spread: float) -> float:
@@ -126,7 +132,8 @@ class BasePasting(BaseTransform):
         if count == 0:
             return results
         img, truth = results['img'].copy(), results['gt_seg_map'].copy()
-        results['num_pasted'] = sum(self._paste(rng, img, truth) for _ in range(count))
+        enlarged = max(1.0, min(results.get('scale_factor', (1.0, 1.0))))
+        results['num_pasted'] = sum(self._paste(rng, img, truth, enlarged) for _ in range(count))
         results['img'], results['gt_seg_map'] = img, truth
         return results
 
@@ -148,9 +155,11 @@ class BasePasting(BaseTransform):
                 'sizes; load both before any resize'
             )
 
-    def _paste(self, rng: np.random.Generator, img: np.ndarray, truth: np.ndarray) -> bool:
+    def _paste(
+        self, rng: np.random.Generator, img: np.ndarray, truth: np.ndarray, enlarged: float
+    ) -> bool:
         """Add one target; whether there was a place for it."""
-        patch = self.draw_patch(rng)
+        patch = self.draw_patch(rng, enlarged)
         sign = -1.0 if rng.random() < self.dark_prob else 1.0
         opacity = float(rng.uniform(*self.opacity))
         candidates = 4 if rng.random() < self.calm_prob else 1

@@ -275,3 +275,14 @@ def test_dim_targets_follow_the_background(seeded):
 def test_example_of_the_docstring(seeded):
     result = doctest.testmod(synthetic_targets)
     assert result.attempted and not result.failed
+
+
+def test_targets_are_as_enlarged_as_the_image(build, seeded):
+    areas = []
+    for factor in (0.5, 1.0, 2.0):
+        given_sample = dict(sample(size=(160, 160)), scale_factor=(factor, factor))
+        transform = build(num_targets=(1, 1))
+        truths = [transform(dict(given_sample))['gt_seg_map'] for _ in range(60)]
+        areas.append(np.mean([truth.sum() for truth in truths]))
+    assert 0.6 < areas[0] / areas[1] < 1.6  # made smaller: optics stay as sharp as they are
+    assert areas[2] > 1.4 * areas[1]
