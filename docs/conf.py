@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Configuration of Sphinx: the API reference from the docstrings.
+"""Configuration of Sphinx: the pages, and the API reference from the docstrings.
 
 python -m sphinx -W --keep-going -b html docs docs/_build
 """
@@ -25,16 +25,19 @@ author = 'smallobj_mm contributors'
 copyright = author
 version = release = smallobj_mm.__version__
 
-extensions = ['sphinx.ext.autodoc', 'sphinx.ext.autosummary', 'sphinx.ext.napoleon']
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.autosummary',
+    'sphinx.ext.napoleon',
+]
 templates_path = ['_templates']
 exclude_patterns = ['_build']
-html_theme = 'alabaster'
-html_theme_options = {
-    'description': 'Small objects in OpenMMLab',
-    'page_width': '1100px',
-    'sidebar_width': '260px',
-}
+html_theme = 'furo'
+html_title = 'smallobj_mm'
 html_show_copyright = False
+myst_heading_anchors = 3
+suppress_warnings = ['myst.xref_missing']  # links to the READMEs of configs, outside of docs
 toc_object_entries_show_parents = 'hide'
 
 # Base classes of OpenMMLab have their own documentation: inherited members are left out.

@@ -18,7 +18,7 @@ from smallobj_mm import __version__
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
     path
-    for folder in ('smallobj_mm', 'tools', 'demo', 'docs')
+    for folder in ('smallobj_mm', 'tools', 'docs')
     for path in (ROOT / folder).rglob('*.py')
     if not {'.mim', '_build'} & set(path.relative_to(ROOT).parts)
 )

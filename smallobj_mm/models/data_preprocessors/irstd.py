@@ -41,7 +41,8 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         seg_pad_val (int): For gt_sem_seg; ignored by the loss and the metric. Defaults to 255.
         non_blocking (bool): Whether to copy to the device without waiting. Defaults to False.
         image_norm (Mapping, optional): Each image by its own level and spread, in place of ``mean``
-            and ``std``: the arguments of ``ImageNorm``, ``{}`` for its defaults. The padding does not count. Defaults to None: no such normalisation.
+            and ``std``: the arguments of ``ImageNorm``, ``{}`` for its defaults. The padding does
+            not count. Defaults to None: no such normalisation.
 
     Raises:
         UserError: If an option is unknown or out of its range.
