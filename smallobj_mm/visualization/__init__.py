@@ -3,10 +3,11 @@
 
 from smallobj_mm.compat.frameworks import has_framework
 
+from .contact_sheet import contact_sheet
 from .label_drawing import draw_label_maps
 from .sample_drawing import class_colours, draw_sample
 
-__all__ = ['class_colours', 'draw_label_maps', 'draw_sample']
+__all__ = ['class_colours', 'contact_sheet', 'draw_label_maps', 'draw_sample']
 
 if has_framework('mmseg'):
     from .irstd_visualizer import IRSTDVisualizer

@@ -107,6 +107,14 @@ def test_other_split_number_and_kind(tool, config, tmp_path):
     assert np.ptp(img[8:30, 8:22].astype(int)) < 12 < np.ptp(img[8:30, 38:52].astype(int))
 
 
+def test_sheets(tool, config, tmp_path):
+    options = [str(config), '--split', 'val', '--sheet', '1', '2', '--output-dir']
+    tool.main([*options, str(tmp_path / 'out')])
+    drawn = pictures(tmp_path / 'out')
+    assert list(drawn) == ['sheet_0000.png', 'sheet_0001.png']
+    assert [img.shape[1] for img in drawn.values()] == [2 * 60 + 4, 60]
+
+
 def test_errors_say_what_to_do(tool, config, repo_root, tmp_path, capsys):
     with pytest.raises(SystemExit):
         tool.main([str(config)])
@@ -129,6 +137,9 @@ def test_errors_say_what_to_do(tool, config, repo_root, tmp_path, capsys):
         with pytest.raises(SystemExit):
             tool.main([str(config), option, '0'])
         assert f'{option} is 0' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main([str(config), '--sheet', '2', '0'])
+    assert '--sheet is [2, 0]' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])

@@ -2,7 +2,7 @@
 """Draw what the network is given: images and truth after the whole data pipeline.
 
 For detection the boxes, for segmentation the mask's contour, the interior and the boundary map,
-side by side.
+side by side. With ``--sheet`` many of them on each picture, drawn from all over the data set.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from smallobj_mm.registry import DATASETS, FUNCTIONS
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes
-from smallobj_mm.visualization import draw_label_maps, draw_sample
+from smallobj_mm.visualization import contact_sheet, draw_label_maps, draw_sample
 
 WINDOW = f'browse_dataset {smallobj_mm.__version__}'
 
@@ -37,6 +37,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num', type=int, help='number of samples; all if not given')
     parser.add_argument('--zoom', type=int, default=1, help='enlarge the pictures this many times')
     parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
+    parser.add_argument(
+        '--sheet',
+        type=int,
+        nargs=2,
+        metavar=('ROWS', 'COLUMNS'),
+        help='so many samples on each picture, drawn at random',
+    )
     parser.add_argument('--not-show', action='store_true', help='open no window')
     parser.add_argument('--show-interval', type=float, default=2, help='seconds for each picture')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides key=value')
@@ -45,6 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--zoom is {args.zoom}, expected 1 or more')
     if args.num is not None and args.num < 1:
         parser.error(f'--num is {args.num}, expected 1 or more')
+    if args.sheet is not None and min(args.sheet) < 1:
+        parser.error(f'--sheet is {args.sheet}, expected 1 or more rows and columns')
     has_display = sys.platform != 'linux' or os.environ.get('DISPLAY')
     args.show = not args.not_show and bool(has_display)
     if not args.show and args.output_dir is None:
@@ -103,18 +112,26 @@ def main(argv: list[str] | None = None) -> None:
     np.random.seed(args.seed)
     number = min(args.num or len(dataset), len(dataset))
     progress = ProgressBar(number, file=sys.stdout)
-    for index in range(number):
-        item = packed(dataset[index], loader.get('collate_fn'))
-        drawn = picture(item, dataset.metainfo['classes'], args.zoom)
+    indices = np.random.permutation(len(dataset))[:number] if args.sheet else range(number)
+    rows, columns = args.sheet or (1, 1)
+    waiting: list[np.ndarray] = []
+    for count, index in enumerate(indices, start=1):
+        item = packed(dataset[int(index)], loader.get('collate_fn'))
+        waiting.append(picture(item, dataset.metainfo['classes'], args.zoom))
+        progress.update()
+        if len(waiting) < rows * columns and count < number:
+            continue
+        drawn, waiting = contact_sheet(waiting, columns), []
         if args.output_dir:
             stem = Path(item['data_samples'].get('img_path', 'sample')).stem
+            sheet = f'sheet_{(count - 1) // (rows * columns):04d}'
+            name = sheet if args.sheet else f'{index:06d}_{stem}'
             encoded = cv2.imencode(f'.{args.ext}', drawn)[1].tobytes()
-            atomic_write_bytes(Path(args.output_dir) / f'{index:06d}_{stem}.{args.ext}', encoded)
+            atomic_write_bytes(Path(args.output_dir) / f'{name}.{args.ext}', encoded)
         if args.show:
             cv2.imshow(WINDOW, drawn)
             if cv2.waitKey(max(int(1000 * args.show_interval), 1)) in (27, ord('q')):
                 break
-        progress.update()
     print()
     if args.output_dir:
         print(f'pictures of the {args.split} split are in {args.output_dir}')
