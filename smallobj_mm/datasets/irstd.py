@@ -11,8 +11,21 @@ from mmseg.datasets import BaseSegDataset
 from smallobj_mm.registry import DATASETS
 from smallobj_mm.utils.errors import UserError
 
-from .files import DirectoryIndex, missing_data_error, read_id_list, strip_image_suffix
-from .irstd_layouts import LAYOUTS, MASK_SUFFIX, describe_layouts, find_layout, find_list
+from .files import (
+    DirectoryIndex,
+    list_images,
+    missing_data_error,
+    read_id_list,
+    strip_image_suffix,
+)
+from .irstd_layouts import (
+    LAYOUTS,
+    MASK_SUFFIX,
+    describe_layouts,
+    find_layout,
+    find_list,
+    find_split_folders,
+)
 
 #: Start of the folder's name in lower case -> name of the data set and where it comes from.
 _KNOWN_SETS = {
@@ -44,6 +57,10 @@ class IRSTDDataset(BaseSegDataset):
     - 'ismallnet': ``image/``, ``mask/``, ``train.txt``, ``test.txt``;
     - 'basicirstd': ``images/``, ``masks/``, ``img_idx/{train,test}_NAME.txt``;
     - 'sirst_v2': ``mixed/``, ``annotations/masks/NAME_pixels0.png``, ``splits/*.txt``.
+
+    Without lists, the images of a split are those in its own folders (``SPLIT/images`` with
+    ``SPLIT/masks``, or ``images/SPLIT`` with ``masks/SPLIT``), or, where the folders of a layout
+    have no split, all of them: for the split 'all', or parted by ``holdout``.
 
     Images and masks may have any usual ending, and masks ``_pixels0`` after the name, in each of
     the layouts. Lists may have other line ends, blanks and endings. A sample is
@@ -154,33 +171,59 @@ class IRSTDDataset(BaseSegDataset):
         Returns:
             list[dict]: Per image img_path, seg_map_path, and what mmseg's transforms ask for.
         """
-        root = self.data_root or '.'
-        name = self._find_layout()
-        layout = LAYOUTS[name]
-        list_file, others = find_list(root, layout, self.split)
-        if list_file is None:
-            folder = osp.join(root, layout.lists) if layout.lists else root
-            raise FileNotFoundError(
-                f'{_about(root)[0]}: no one list for split {self.split!r} in {folder!r} (layout '
-                f'{name}), found {others or "no list"}; name one of them as split, or take a '
-                'validation share off the training list with holdout'
-            )
-        entries = read_id_list(list_file)
-        names = list(dict.fromkeys(strip_image_suffix(entry) for entry in entries))
+        image_dir, mask_dir, names, source = self._split_images()
         files = DirectoryIndex()
-        image_dir, mask_dir = (osp.join(root, part) for part in (layout.images, layout.masks))
         return [
             dict(
-                img_path=self._find(files, image_dir, stem, ('',), 'image', list_file),
-                seg_map_path=self._find(
-                    files, mask_dir, stem, ('', MASK_SUFFIX), 'mask', list_file
-                ),
+                img_path=self._find(files, image_dir, stem, ('',), 'image', source),
+                seg_map_path=self._find(files, mask_dir, stem, ('', MASK_SUFFIX), 'mask', source),
                 label_map=None,
                 reduce_zero_label=False,
                 seg_fields=[],
             )
-            for stem in self._keep_part(names, list_file)
+            for stem in self._keep_part(names, source)
         ]
+
+    def _split_images(self) -> Tuple[str, str, List[str], str]:
+        """Folders of images and masks, the names of the split, and the list or folder they are in.
+
+        Raises:
+            FileNotFoundError: If there is neither a list nor a folder of the split.
+        """
+        root = self.data_root or '.'
+        pair = find_split_folders(root, self.split) if self.layout == 'auto' else None
+        if pair is not None:
+            return (*pair, self._names_in(pair[0]), pair[0])
+        name = self._find_layout()
+        layout = LAYOUTS[name]
+        image_dir, mask_dir = (osp.join(root, part) for part in (layout.images, layout.masks))
+        list_file, others = find_list(root, layout, self.split)
+        if list_file is not None:
+            entries = read_id_list(list_file)
+            names = list(dict.fromkeys(strip_image_suffix(entry) for entry in entries))
+            return image_dir, mask_dir, names, list_file
+        if not others and (self.split == 'all' or self.holdout is not None):
+            return image_dir, mask_dir, self._names_in(image_dir), image_dir
+        folder = osp.join(root, layout.lists) if layout.lists else root
+        advice = (
+            'name one of them as split, or take a validation share off the training list with '
+            'holdout'
+            if others
+            else "take split='all', or part the images with holdout=dict(fraction=0.2, "
+            "part='train') and part='val'"
+        )
+        raise FileNotFoundError(
+            f'{_about(root)[0]}: no one list for split {self.split!r} in {folder!r} (layout '
+            f'{name}), found {others or "no list"}; {advice}'
+        )
+
+    @staticmethod
+    def _names_in(folder: str) -> List[str]:
+        """Names of all images in a folder, without their endings, sorted."""
+        names = [strip_image_suffix(osp.relpath(path, folder)) for path in list_images(folder)]
+        if not names:
+            raise UserError(f'{folder}: no image in this folder; expected *.png, *.jpg, …')
+        return list(dict.fromkeys(names))
 
     def _keep_part(self, names: List[str], list_file: str) -> List[str]:
         """The part of the list that holdout says."""

@@ -5,6 +5,8 @@ import os
 import os.path as osp
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from .coco_layouts import SPLIT_NAMES
+
 #: Ending that the masks of NUAA-SIRST have after the name of their image.
 MASK_SUFFIX = '_pixels0'
 
@@ -42,7 +44,8 @@ LAYOUTS: Dict[str, Layout] = {
 
 def describe_layouts() -> str:
     """All layouts in one line."""
-    return '; '.join(f'{name}: {layout.text}' for name, layout in LAYOUTS.items())
+    texts = [f'{name}: {layout.text}' for name, layout in LAYOUTS.items()]
+    return '; '.join([*texts, 'without lists: SPLIT/{images,masks} or {images,masks}/SPLIT'])
 
 
 def find_layout(data_root: str) -> Optional[str]:
@@ -84,6 +87,28 @@ def find_list(data_root: str, layout: Layout, split: str) -> Tuple[Optional[str]
     if len(several) == 1:
         return osp.join(folder, several[0]), []
     return None, several or list_names(folder)
+
+
+def find_split_folders(data_root: str, split: str) -> Optional[Tuple[str, str]]:
+    """Folders of the images and masks of a split that has folders of its own, without a list.
+
+    ``SPLIT/images`` with ``SPLIT/masks``, or ``images/SPLIT`` with ``masks/SPLIT``; ``image`` and
+    ``mask`` will do as well, and 'val' may be called 'valid'.
+
+    Args:
+        data_root (str): Folder of the data set.
+        split (str): Name of the split.
+
+    Returns:
+        tuple[str, str] | None: Paths of the two folders.
+    """
+    for name in SPLIT_NAMES.get(split, (split,)):
+        for images, masks in (('images', 'masks'), ('image', 'mask')):
+            for layout in (f'{name}/{{}}', f'{{}}/{name}'):
+                pair = [osp.join(data_root, layout.format(part)) for part in (images, masks)]
+                if all(map(osp.isdir, pair)):
+                    return pair[0], pair[1]
+    return None
 
 
 def list_names(folder: str) -> List[str]:

@@ -206,3 +206,41 @@ def test_real_nudt(shared_dir):
     assert [len(part) for part in parts] == [597, 66]
     with pytest.raises(FileNotFoundError, match='train_NUDT-SIRST.txt.*holdout'):
         IRSTDDataset(root, 'test')
+
+
+@pytest.mark.parametrize('layout', sorted(LAYOUTS))
+def test_folders_without_lists(tmp_path, layout):
+    made = Folder(tmp_path, layout)
+    made.list([], 'train').unlink()
+    assert sorted(names_of(made.load(split='all'))) == NAMES
+    parts = [
+        names_of(made.load(split=split, holdout=dict(fraction=0.4, part=part)))
+        for split, part in (('train', 'train'), ('test', 'val'))
+    ]
+    assert sorted(parts[0] + parts[1]) == NAMES and len(parts[1]) == 2
+    with pytest.raises(FileNotFoundError, match=r"found no list; take split='all', or part the"):
+        made.load(split='train')
+    made.list(NAMES[:2], 'train')
+    with pytest.raises(FileNotFoundError, match=r"no one list for split 'all'.*name one of them"):
+        made.load(split='all')
+
+
+@pytest.mark.parametrize(
+    'places', ['{split}/images {split}/masks', 'image/{split} mask/{split}'], ids=['above', 'below']
+)
+def test_folders_of_splits(tmp_path, places):
+    for split, names in (('train', 'ab'), ('valid', 'c')):
+        for place in places.format(split=split).split():
+            for name in names:
+                path = tmp_path / place / f'{name}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), np.zeros((4, 4), np.uint8))
+    root = str(tmp_path)
+    assert names_of(IRSTDDataset(root, split='train')) == ['a', 'b']
+    assert names_of(IRSTDDataset(root, split='val')) == ['c']
+    with pytest.raises((FileNotFoundError, ValueError), match='without lists: SPLIT|found no list'):
+        IRSTDDataset(root, split='test')
+    masks = tmp_path / places.format(split='train').split()[1]
+    (masks / 'b.png').unlink()
+    with pytest.raises(FileNotFoundError, match="names 'b', but there is no mask"):
+        IRSTDDataset(root, split='train')
