@@ -71,6 +71,9 @@ def arguments(prefix: str) -> dict:
             BoxLossSum=dict(losses=[dict(type='mmdet.GIoULoss'), dict(type=f'{prefix}NWDLoss')]),
             SoftIoULoss={},
             SSLResNet18=dict(init_cfg=dict(type=f'{prefix}SSLPretrained', checkpoint='x.pth')),
+            EfficientNetLite0=dict(
+                init_cfg=dict(type=f'{prefix}EfficientNetLite0Pretrained', checkpoint='x.pth')
+            ),
             CrossPAFPN=dict(in_channels=[8, 8, 8], widen_factor=0.0625),
             DecoupledCrossHead=dict(
                 num_classes=2,
@@ -85,11 +88,16 @@ def arguments(prefix: str) -> dict:
         ),
         TASK_UTILS=dict(
             AnchorOTAAssigner={},
+            IgnoreRegionAssigner=dict(
+                assigner=dict(type='mmdet.DynamicSoftLabelAssigner', topk=13)
+            ),
             ScaledSigmoidBBoxCoder={},
             NWDOverlaps={},
             SimDOverlaps=dict(m=4.0, n=3.0),
         ),
-        WEIGHT_INITIALIZERS=dict(SSLPretrained=dict(checkpoint='x.pth')),
+        WEIGHT_INITIALIZERS=dict(
+            SSLPretrained=dict(checkpoint='x.pth'), EfficientNetLite0Pretrained={}
+        ),
         DATASETS=dict(
             ImageTreeDataset=dict(data_root='none', lazy_init=True),
             SmallObjectVOCDataset=VOC,
@@ -150,6 +158,7 @@ def arguments(prefix: str) -> dict:
         ),
         METRICS=dict(IRSTDMetric={}, SmallObjectMetric={}),
         HOOKS=dict(
+            ChannelsLastHook={},
             FeatureSpreadHook={},
             FixedLRHook={},
             KNNAccuracyHook=dict(bank_dataloader={}),

@@ -3,6 +3,7 @@
 
 from smallobj_mm.compat.frameworks import has_framework
 
+from .channels_last import ChannelsLastHook
 from .feature_spread import FeatureSpreadHook
 from .fixed_lr import FixedLRHook
 from .knn_accuracy import KNNAccuracyHook
@@ -15,6 +16,7 @@ from .weight_decay import BatchScaledWeightDecayHook
 
 __all__ = [
     'BatchScaledWeightDecayHook',
+    'ChannelsLastHook',
     'FeatureSpreadHook',
     'FixedLRHook',
     'KNNAccuracyHook',

@@ -4,8 +4,9 @@
 from smallobj_mm.compat.frameworks import has_framework
 
 from .dual_stream_encoder import DualStreamEncoder
+from .efficientnet_lite import EfficientNetLite0
 
-__all__ = ['DualStreamEncoder']
+__all__ = ['DualStreamEncoder', 'EfficientNetLite0']
 
 if has_framework('mmdet'):
     from .ssl_resnet import SSLResNet18

@@ -22,7 +22,9 @@ class SSLResNet18(ResNet):
 
     Args:
         out_indices: Stages whose maps are returned: 0 to 3 for strides 4 to 32, with 64, 128,
-            256, 512 channels.
+            256, 512 channels. Stages beyond the last one are not built.
+        base_channels: Channels of the stem and the first stage; 32 gives the network at half
+            width. Only the full width takes the published self-supervised weights.
         frozen_stages: Stages that are not trained, the stem included; -1 for none.
         norm_cfg: Normalisation layer. The detector's BN has eps 1e-3 and momentum 0.03.
         norm_eval: Keep the running statistics of BN during training.
@@ -37,14 +39,20 @@ class SSLResNet18(ResNet):
     def __init__(
         self,
         out_indices: Sequence[int] = (1, 2, 3),
+        base_channels: int = 64,
         frozen_stages: int = -1,
         norm_cfg: ConfigType = dict(type='BN', momentum=0.03, eps=1e-3, requires_grad=True),
         norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: ConfigType | list[ConfigType] | None = None,
     ) -> None:
+        num_stages = max(out_indices) + 1
         super().__init__(
             depth=18,
+            base_channels=base_channels,
+            num_stages=num_stages,
+            strides=(1, 2, 2, 2)[:num_stages],
+            dilations=(1, 1, 1, 1)[:num_stages],
             out_indices=tuple(out_indices),
             frozen_stages=frozen_stages,
             norm_cfg=norm_cfg,

@@ -16,6 +16,11 @@ from smallobj_mm.registry import MODELS
 from smallobj_mm.utils.errors import UserError
 
 
+def _round_up(channels: float) -> int:
+    """The next multiple of 8."""
+    return int(-(-channels // 8) * 8)
+
+
 def _upsample(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode='nearest')
 
@@ -37,13 +42,18 @@ class _Downsample(nn.Module):
         return self.pool_conv(self.pool(x)), self.conv(self.reduce(x))
 
 
+#: Channels of the published levels of stride 4, 8, 16, 32 (4 is ours).
+PUBLISHED_WIDTHS = (64, 128, 256, 512)
+
+
 class _Widths(NamedTuple):
-    """Channels of the output levels; everything else in the neck is one of them or half of one."""
+    """Channels of the levels; all other widths in the neck are one of them or a share of one."""
 
     p2: int
     p3: int
     p4: int
     p5: int
+    link: int  # each of the four maps that cross over to the coarsest node
 
 
 @MODELS.register_module()
@@ -55,6 +65,12 @@ class CrossPAFPN(BaseModule):
     backbone map, and the /32 node of the bottom-up path takes four maps from all over the neck.
     The /16 node of the bottom-up path ends in the object/background decoupling.
 
+    The names are those of the published strides 8, 16, 32. Nothing depends on them: given C2 to
+    C4, the same neck works at strides 4, 8, 16::
+
+        neck=dict(type='CrossPAFPN', in_channels=[24, 40, 112], widths=[32, 64, 96],
+                  num_convs=2, link_ratio=0.5, out_channels=48)
+
     Args:
         in_channels: Channels of C3, C4, C5 (strides 8, 16, 32), or of C2 (stride 4) to C5: with
             four inputs the neck gets a stride-4 output as well.
@@ -63,7 +79,12 @@ class CrossPAFPN(BaseModule):
             each level, as heads with weights shared between levels want it.
         num_outs: Number of outputs; those beyond the inputs come from strided 3x3 convolutions
             of the last one. ``None`` gives one per input.
-        widen_factor: Multiplies all inner widths (rounded up to a multiple of 8).
+        widen_factor: Multiplies the published widths (rounded up to a multiple of 8).
+        widths: Channels of each level, finest first, in place of the published ones times
+            ``widen_factor``.
+        num_convs: Number of chained 3x3 convolutions in each ELAN block.
+        link_ratio: Channels of each of the four maps that cross over to the coarsest node, as a
+            share of that node's (rounded up to a multiple of 8).
         cross_links: ``False`` gives the plain PAFPN, for comparison.
         decoupling: Mode of :class:`SemanticDecoupling`: ``'spatial'``, ``'authors'``,
             ``'duplicate'`` or ``'none'``.
@@ -73,7 +94,8 @@ class CrossPAFPN(BaseModule):
         init_cfg: Initialisation, as everywhere in mmengine.
 
     Raises:
-        UserError: If there are not three or four inputs, or ``num_outs`` is less than that.
+        UserError: If there are not three or four inputs, ``num_outs`` is less than that, or
+            ``widths`` are not as many positive even numbers.
 
     Shape:
         Tuple of ``(N, in_channels[i], H / s, W / s)`` for the strides s, sides being multiples of
@@ -89,6 +111,9 @@ class CrossPAFPN(BaseModule):
         out_channels: int | None = None,
         num_outs: int | None = None,
         widen_factor: float = 1.0,
+        widths: Sequence[int] | None = None,
+        num_convs: int = 4,
+        link_ratio: float = 1.0,
         cross_links: bool = True,
         decoupling: str = 'spatial',
         decoupling_stats: str = 'image',
@@ -112,19 +137,38 @@ class CrossPAFPN(BaseModule):
         self.num_ins = num_ins
         self.cross_links = cross_links
         self._layer = {'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
-        widths = _Widths(*(int(-(-x * widen_factor // 8) * 8) for x in (64, 128, 256, 512)))
+        self.num_convs = num_convs
+        if widths is None:
+            widths = [_round_up(x * widen_factor) for x in PUBLISHED_WIDTHS[-num_ins:]]
+        if len(widths) != num_ins or any(w < 2 or w % 2 for w in widths):
+            raise UserError(
+                f'widths: found {list(widths)}, expected {num_ins} even numbers, one for each of '
+                'in_channels'
+            )
+        plan = _Widths(*(0,) * (4 - num_ins), *widths, _round_up(widths[-1] * link_ratio))
 
-        self._build_top_down(widths)
+        self._build_top_down(plan)
         if num_ins == 4:
-            self._build_stride4(widths)
-        self._build_bottom_up(widths, decoupling, decoupling_stats)
-        self._build_outputs(widths[-num_ins:], out_channels, num_outs)
+            self._build_stride4(plan)
+        self._build_bottom_up(plan, decoupling, decoupling_stats)
+        self._build_outputs(widths, out_channels, num_outs)
 
     def _conv(
         self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1
     ) -> ConvModule:
         return ConvModule(
             in_channels, out_channels, kernel, stride, padding=kernel // 2, **self._layer
+        )
+
+    def _elan(self, in_channels: int, width: int, fuse: nn.Module | None = None) -> ELAN:
+        return ELAN(
+            in_channels,
+            width,
+            width // 2,
+            width,
+            **self._layer,
+            fuse=fuse,
+            num_convs=self.num_convs,
         )
 
     def _build_top_down(self, w: _Widths) -> None:
@@ -137,16 +181,12 @@ class CrossPAFPN(BaseModule):
         self.lateral_c3 = self._conv(c3, w.p3)
         if self.cross_links:
             self.c3_to_16 = self._conv(c3, w.p4, 3, 2)
-            self.c3_to_32 = self._conv(w.p4, w.p5, 3, 2)
-            self.c4_to_32 = self._conv(c4, w.p5, 3, 2)
+            self.c3_to_32 = self._conv(w.p4, w.link, 3, 2)
+            self.c4_to_32 = self._conv(c4, w.link, 3, 2)
             self.t5_to_8 = self._conv(w.p4, w.p3)
             self.c4_to_8 = self._conv(c4, w.p3)
-        self.top_down_16 = ELAN(
-            (3 if self.cross_links else 2) * w.p4, w.p4, w.p4 // 2, w.p4, **self._layer
-        )
-        self.top_down_8 = ELAN(
-            (4 if self.cross_links else 2) * w.p3, w.p3, w.p3 // 2, w.p3, **self._layer
-        )
+        self.top_down_16 = self._elan((3 if self.cross_links else 2) * w.p4, w.p4)
+        self.top_down_8 = self._elan((4 if self.cross_links else 2) * w.p3, w.p3)
 
     def _build_stride4(self, w: _Widths) -> None:
         c2, c3 = self.in_channels[:2]
@@ -155,36 +195,27 @@ class CrossPAFPN(BaseModule):
         if self.cross_links:
             self.c3_to_4 = self._conv(c3, w.p2)
             self.m4_to_4 = self._conv(w.p3, w.p2)
-        self.top_down_4 = ELAN(
-            (4 if self.cross_links else 2) * w.p2, w.p2, w.p2 // 2, w.p2, **self._layer
-        )
+        self.top_down_4 = self._elan((4 if self.cross_links else 2) * w.p2, w.p2)
         self.down_4 = _Downsample(w.p2, w.p2, **self._layer)
-        self.bottom_up_8 = ELAN(2 * w.p2 + w.p3, w.p3, w.p3 // 2, w.p3, **self._layer)
+        self.bottom_up_8 = self._elan(2 * w.p2 + w.p3, w.p3)
 
     def _build_bottom_up(self, w: _Widths, decoupling: str, stats: str) -> None:
         self.down_8 = _Downsample(w.p3, w.p3, **self._layer)
-        hidden, partial = w.p4, w.p4 // 2
-        self.bottom_up_16 = ELAN(
-            2 * w.p3 + w.p4,
-            hidden,
-            partial,
+        decouple = SemanticDecoupling(
+            ELAN.concat_channels(w.p4, w.p4 // 2, self.num_convs),
             w.p4,
+            mode=decoupling,
+            stats=stats,
             **self._layer,
-            fuse=SemanticDecoupling(
-                ELAN.concat_channels(hidden, partial),
-                w.p4,
-                mode=decoupling,
-                stats=stats,
-                **self._layer,
-            ),
         )
+        self.bottom_up_16 = self._elan(2 * w.p3 + w.p4, w.p4, decouple)
         self.down_16 = _Downsample(w.p4, w.p4, **self._layer)
         in_channels = 2 * w.p4 + w.p5
         if self.cross_links:
-            self.n3_to_32 = self._conv(w.p3, w.p5, 3, 2)
-            self.m4_to_32 = self._conv(w.p4, w.p5, 3, 2)
-            in_channels += 4 * w.p5
-        self.bottom_up_32 = ELAN(in_channels, w.p5, w.p5 // 2, w.p5, **self._layer)
+            self.n3_to_32 = self._conv(w.p3, w.link, 3, 2)
+            self.m4_to_32 = self._conv(w.p4, w.link, 3, 2)
+            in_channels += 4 * w.link
+        self.bottom_up_32 = self._elan(in_channels, w.p5)
 
     def _build_outputs(
         self, widths: Sequence[int], out_channels: int | None, num_outs: int
