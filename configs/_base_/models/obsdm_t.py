@@ -2,7 +2,7 @@
 # The small OBSDM: half a ResNet-18, the neck at strides 4 to 16, the anchor-free head of RTMDet.
 
 norm_cfg = dict(type='BN', momentum=0.03, eps=1e-3)  # of every layer
-act_cfg = dict(type='SiLU', inplace=True)  # of neck and head
+act_cfg = dict(type='ReLU', inplace=True)  # of neck and head
 
 model = dict(
     type='SingleStageDetector',
@@ -25,7 +25,7 @@ model = dict(
     neck=dict(
         type='CrossPAFPN',
         in_channels=[32, 64, 128],  # strides 4, 8, 16
-        widths=[32, 64, 96],
+        widths=[24, 48, 96],
         num_convs=2,
         link_ratio=0.5,
         out_channels=48,
