@@ -81,6 +81,7 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=[
             dict(type='LoadImageStrict'),
+            dict(type='Resize', scale_factor=1.0),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 type='PackDetInputs',

@@ -41,7 +41,8 @@ class SameConv2d(nn.Conv2d):
 
     The padding is one pixel larger at the right and at the bottom. In place of the map, the kernel
     is padded, by a row of zeros at the top and a column at the left, so that nothing of the size
-    of the map is copied; the padding is the same on all sides then.
+    of the map is copied; the padding is the same on all sides then. For deployment the padded
+    kernel takes the place of the kernel, and this is an ordinary convolution.
 
     Args:
         in_channels: Channels of the input.
@@ -80,9 +81,26 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (N, in_channels, 2 * H, 2 * W) into (N, out_channels, H, W)."""
-        weight = functional.pad(self.weight, (1, 0, 1, 0))
+        if self.deployed:
+            return super().forward(x)
         padding = (self.kernel_size[0] - 1) // 2
-        return functional.conv2d(x, weight, self.bias, 2, padding, 1, self.groups)
+        return functional.conv2d(x, self._padded(), self.bias, 2, padding, 1, self.groups)
+
+    def _padded(self) -> Tensor:
+        return functional.pad(self.weight, (1, 0, 1, 0))
+
+    @property
+    def deployed(self) -> bool:
+        """Whether the kernel is the padded one, whose sides are even."""
+        return self.kernel_size[0] % 2 == 0
+
+    @torch.no_grad()
+    def switch_to_deploy(self) -> None:
+        """Keep the padded kernel in place of the kernel."""
+        if not self.deployed:
+            self.padding = tuple((side - 1) // 2 for side in self.kernel_size)
+            self.weight = nn.Parameter(self._padded(), requires_grad=self.weight.requires_grad)
+            self.kernel_size = tuple(self.weight.shape[2:])
 
 
 def _conv(
@@ -208,7 +226,8 @@ class EfficientNetLite0(BaseModule):
         self.out_indices = indices
         self.frozen_levels = frozen_levels
         self.norm_eval = norm_eval
-        self.stem = _conv(3, STEM_CHANNELS, 3, 2, norm_cfg)
+        # Not a ConvModule by itself: mmengine would let it initialize itself after init_cfg.
+        self.stem = nn.Sequential(_conv(3, STEM_CHANNELS, 3, 2, norm_cfg))
         self.levels = nn.ModuleList()
         channels = STEM_CHANNELS
         for blocks in LEVELS[: indices[-1] + 1]:

@@ -41,7 +41,7 @@ def published_names(levels: int) -> Iterator[tuple[str, str]]:
     Args:
         levels: Number of levels of the backbone, 1 to 4.
     """
-    yield from _conv_and_norm('stem', '_conv_stem', '_bn0')
+    yield from _conv_and_norm('stem.0', '_conv_stem', '_bn0')
     position = 0
     for number, blocks in enumerate(LEVELS[:levels]):
         for index, block in enumerate(blocks):

@@ -72,3 +72,10 @@ def test_norm_eval_and_checkpointing_give_the_same():
         results.append((out.detach(), model.layer2[0].conv1.weight.grad))
     for a, b in zip(*results):
         torch.testing.assert_close(a, b)
+
+
+def test_half_the_width_and_no_stage_that_is_not_used():
+    model = SSLResNet18(out_indices=(0, 1, 2), base_channels=32)
+    outs = model(torch.rand(1, 3, 64, 64))
+    assert [out.shape[1] for out in outs] == [32, 64, 128]
+    assert not hasattr(model, 'layer4') and model.conv1.out_channels == 32

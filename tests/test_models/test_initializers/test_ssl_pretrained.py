@@ -288,3 +288,14 @@ def test_missing_and_damaged_files(tmp_path, weights):
     (tmp_path / 'cut.pth').write_bytes(whole[: len(whole) // 2])
     init = ssl_pretrained.SSLPretrainedInit(str(tmp_path / 'cut.pth'))
     refused(lambda: init(SSLResNet18()), 'cut.pth', 'damaged')
+
+
+def test_a_backbone_without_the_last_stage_takes_what_it_has(tmp_path, weights):
+    """A network of strides 4 to 16 takes its 90 tensors 1:1 from a checkpoint of 120."""
+    torch.save(weights, tmp_path / 'ssl.pth')
+    init = dict(type='SSLPretrained', checkpoint=str(tmp_path / 'ssl.pth'))
+    model = SSLResNet18(out_indices=(0, 1, 2), init_cfg=init)
+    model.init_weights()
+    state = model.state_dict()
+    assert len(state) == 90
+    assert all(torch.equal(state[name], weights[name]) for name in state)

@@ -33,3 +33,11 @@ def test_shapes_and_layers(layer):
 def test_wrong_channels_fail(layer):
     with pytest.raises(RuntimeError):
         ELAN(4, 6, 2, 5, **layer)(torch.randn(1, 3, 8, 8))
+
+
+def test_chains_of_other_lengths(layer):
+    for count in (1, 2, 6):
+        block = ELAN(4, 6, 2, 5, **layer, num_convs=count)
+        assert len(block.chain) == count
+        assert block(torch.randn(2, 4, 8, 6)).shape == (2, 5, 8, 6)
+        assert block.fuse.in_channels == ELAN.concat_channels(6, 2, count) == 12 + 2 * count

@@ -137,8 +137,41 @@ def test_widths_are_multiples_of_eight():
         assert all(w % 8 == 0 and w >= x * factor for w, x in zip(widths, (128, 256, 512)))
 
 
+@pytest.mark.parametrize('levels', [3, 4])
+@pytest.mark.parametrize('cross_links', [True, False])
+def test_a_plan_of_ones_own(levels, cross_links, without_gradient):
+    """Widths, chains and links as given, in a network that works and learns."""
+    widths = (6, 10, 14, 22)[-levels:]
+    neck = CrossPAFPN(
+        CHANNELS[levels],
+        widths=widths,
+        num_convs=2,
+        link_ratio=0.25,
+        cross_links=cross_links,
+        decoupling='none',
+    )
+    outs = neck(maps(levels))
+    assert tuple(o.shape[1] for o in outs) == neck.out_channels == widths
+    blocks = [neck.top_down_16, neck.top_down_8, neck.bottom_up_16, neck.bottom_up_32]
+    assert {len(block.chain) for block in blocks} == {2}
+    if cross_links:
+        links = (neck.c3_to_32, neck.c4_to_32, neck.n3_to_32, neck.m4_to_32)
+        assert {link.out_channels for link in links} == {8}  # a quarter of 22, rounded up
+    sum((o * torch.randn_like(o)).sum() for o in outs).backward()
+    assert without_gradient(neck) == []
+
+
+def test_the_published_plan_is_that_of_the_widths():
+    """Named in full, it gives the same network."""
+    plain, named = CrossPAFPN(), CrossPAFPN(widths=(128, 256, 512), num_convs=4, link_ratio=1)
+    shapes = [{n: p.shape for n, p in neck.state_dict().items()} for neck in (plain, named)]
+    assert shapes[0] == shapes[1]
+
+
 def test_errors_are_one_line():
     cases = [
+        (lambda: small(widths=(8, 8)), r'widths: found \[8, 8\], expected 3 even numbers'),
+        (lambda: small(widths=(8, 8, 7)), r'widths: found \[8, 8, 7\]'),
         (lambda: CrossPAFPN((1, 2)), 'in_channels: found 2 levels, expected 3 .* or 4'),
         (lambda: CrossPAFPN((1, 2, 3, 4, 5)), 'in_channels: found 5 levels'),
         (lambda: small(num_outs=2), 'num_outs: found 2, expected at least the 3 levels'),
