@@ -61,7 +61,7 @@ model = dict(
         debug=False,
     ),
     test_cfg=dict(
-        nms_pre=3000,
+        nms_pre=1000,  # of each level
         min_bbox_size=0,
         score_thr=0.001,
         nms=dict(type='nms', iou_threshold=0.65),
