@@ -23,7 +23,7 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	$(BIN)/python -m pip install torch==2.13.0 torchvision==0.28.0 $(CONSTRAINTS)
 	$(BIN)/python -m pip install $(CONSTRAINTS) \
 		-r requirements/runtime.txt -r requirements/mminstall.txt -r requirements/det.txt \
-		-r requirements/seg.txt -r requirements/ssl.txt -r requirements/deploy.txt \
+		-r requirements/seg.txt -r requirements/ssl.txt -r requirements/deploy.txt -r requirements/lite0.txt \
 		-r requirements/demo.txt -r requirements/docs.txt -r requirements/tests.txt
 	$(BIN)/python -m pip install -e . --no-deps --no-build-isolation
 	touch $@

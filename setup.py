@@ -74,7 +74,7 @@ def main() -> None:
     extras['all'] = sorted({line for lines in extras.values() for line in lines})  # of the stack
     # Both names are in use among OpenMMLab packages.
     extras['mim'] = extras['mminstall'] = mm
-    for name in ('deploy', 'demo', 'docs', 'tests'):
+    for name in ('deploy', 'demo', 'docs', 'lite0', 'tests'):
         extras[name] = read_requirements(name)
     readme = ROOT / 'README.md'
     try:

@@ -3,6 +3,7 @@
 
 import ast
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,7 +102,7 @@ def _rewrite(path: Path, values: Mapping[str, Any], folder: Path, done: dict[Pat
     # Bases of one name may come from several folders; the config keeps its name, for the log.
     target = folder / (f'{len(done)}_{path.name}' if done else path.name)
     done[path] = str(target)
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = _with_own_place(path).splitlines(keepends=True)
     for node in reversed(ast.parse(b''.join(lines)).body):  # from the end: positions stay
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
             continue
@@ -119,6 +120,23 @@ def _rewrite(path: Path, values: Mapping[str, Any], folder: Path, done: dict[Pat
         _replace(lines, node.value, repr(new).encode())
     target.write_bytes(b''.join(lines))
     return str(target)
+
+
+def _with_own_place(path: Path) -> bytes:
+    """A config's text, with what mmengine would put in for ``{{ fileDirname }}`` and the like.
+
+    Done here because it is about the config's own file, not about the copy in another folder.
+    """
+    values = {
+        'fileDirname': path.parent.as_posix(),
+        'fileBasename': path.name,
+        'fileBasenameNoExtension': path.stem,
+        'fileExtname': path.suffix,
+    }
+    text = path.read_bytes()
+    for name, value in values.items():
+        text = re.sub(rf'{{{{\s*{name}\s*}}}}'.encode(), lambda _: value.encode(), text)  # noqa: B023
+    return text
 
 
 def _replace(lines: list[bytes], node: ast.expr, text: bytes) -> None:

@@ -55,3 +55,16 @@ def test_a_dict_is_merged(folder):
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='config none.py: no such file; give the path'):
         read_config('none.py', {})
+
+
+def test_a_config_that_names_its_own_place(tmp_path):
+    """Files beside a config are found with and without settings, in bases too."""
+    (tmp_path / 'bases').mkdir()
+    (tmp_path / 'bases' / 'base.py').write_text("base = '{{ fileDirname }}/list.txt'\n")
+    (tmp_path / 'config.py').write_text(
+        "_base_ = './bases/base.py'\nsteps = 1\nown = '{{fileDirname}}/{{ fileBasename }}'\n"
+    )
+    for options in (None, {'steps': 2}, {'new': 1}):
+        cfg = read_config(str(tmp_path / 'config.py'), options)
+        assert cfg.base == f'{tmp_path.as_posix()}/bases/list.txt'
+        assert cfg.own == f'{tmp_path.as_posix()}/config.py'

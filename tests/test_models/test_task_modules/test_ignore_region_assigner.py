@@ -63,9 +63,7 @@ def test_centers_of_boxes():
 def test_boxes_in_mmdets_container():
     assigner = IgnoreRegionAssigner(SOFT)
     points = grid()
-    predictions = InstanceData(
-        priors=points, bboxes=points.repeat(1, 1), scores=torch.zeros(64, 2)
-    )
+    predictions = InstanceData(priors=points, bboxes=points.repeat(1, 1), scores=torch.zeros(64, 2))
     ignored = InstanceData(bboxes=HorizontalBoxes([[0.0, 0, 8, 8]]))
     truth = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
     result = assigner.assign(predictions, truth, ignored)
@@ -88,9 +86,7 @@ def test_a_stock_head_learns_nothing_in_a_region(repo_root):
     sizes = (32, 16, 8)
     scores = [torch.zeros(1, 4, s, s, requires_grad=True) for s in sizes]
     boxes = [torch.full((1, 4, s, s), 8.0) for s in sizes]
-    truth = InstanceData(
-        bboxes=torch.tensor([[4.0, 4, 20, 20]]), labels=torch.tensor([2])
-    )
+    truth = InstanceData(bboxes=torch.tensor([[4.0, 4, 20, 20]]), labels=torch.tensor([2]))
     region = InstanceData(bboxes=torch.tensor([[64.0, 64, 128, 128]]))
     meta = DetDataSample(metainfo=dict(img_shape=(128, 128), pad_shape=(128, 128))).metainfo
     losses = head.loss_by_feat(scores, boxes, [truth], [meta], [region])

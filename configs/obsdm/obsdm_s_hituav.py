@@ -1,0 +1,64 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# The middle OBSDM on HIT-UAV: ResNet-18 at full width.
+# python tools/train.py configs/obsdm/obsdm_s_hituav.py --amp
+
+_base_ = [
+    '../_base_/models/obsdm_s.py',
+    '../_base_/datasets/hituav_native.py',
+    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/runtime/default_runtime_det.py',
+]
+
+# -------- changed often --------
+max_epochs = 120
+flat_epochs = 80  # constant rate, then a cosine
+batch_size = 8  # images
+train_list = 'ImageSets/Main/train.txt'
+val_list = 'ImageSets/Main/val.txt'
+
+# -------- changed sometimes --------
+lr = 1e-3
+pretrained = None  # a self-supervised checkpoint of ResNet-18, .pth or .safetensors
+warmup_iters = 500  # iterations
+val_interval = 5  # epochs
+plain_epochs = 12  # the last ones are without mosaics
+
+# -------- never changed: where the values above go --------
+model = dict(backbone=dict(init_cfg=dict(checkpoint=pretrained)))
+train_dataloader = dict(
+    batch_size=batch_size,
+    dataset=dict(dataset=dict(dataset=dict(ann_file=train_list))),
+)
+val_dataloader = dict(dataset=dict(ann_file=val_list))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
+    dict(
+        type='CosineAnnealingLR',
+        begin=flat_epochs,
+        end=max_epochs,
+        T_max=max_epochs - flat_epochs,
+        eta_min_ratio=0.05,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+custom_hooks = [
+    dict(
+        type='StepEMAHook',
+        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
+        momentum=0.0005,  # decay 0.9995
+        gamma=1000,  # steps of ramp
+        update_buffers=True,  # BN statistics are averaged too
+        priority=49,
+    ),
+    dict(type='ChannelsLastHook'),
+    dict(
+        type='YOLOXModeSwitchHook',
+        num_last_epochs=plain_epochs,
+        skip_type_keys=('SmallObjectMosaic', 'MosaicAffine'),
+    ),
+]
+default_hooks = dict(checkpoint=dict(save_best=None))  # the last weights count

@@ -1,0 +1,55 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# The small OBSDM on thermal video of drones, birds, airplanes and helicopters.
+# python tools/train.py configs/obsdm/obsdm_t_drones.py --amp
+
+_base_ = [
+    '../_base_/models/obsdm_t.py',
+    '../_base_/datasets/svanstrom_ir.py',
+    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/runtime/default_runtime_det.py',
+]
+
+# -------- changed often --------
+max_epochs = 150
+flat_epochs = 100  # constant rate, then a cosine
+batch_size = 8  # images
+
+# -------- changed sometimes --------
+lr = 1e-3
+warmup_iters = 500  # iterations
+val_interval = 10  # epochs
+plain_epochs = 15  # the last ones are without mosaics
+
+# -------- never changed: where the values above go --------
+train_dataloader = dict(batch_size=batch_size)
+train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
+    dict(
+        type='CosineAnnealingLR',
+        begin=flat_epochs,
+        end=max_epochs,
+        T_max=max_epochs - flat_epochs,
+        eta_min_ratio=0.05,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+custom_hooks = [
+    dict(
+        type='StepEMAHook',
+        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
+        momentum=0.0005,  # decay 0.9995
+        gamma=1000,  # steps of ramp
+        update_buffers=True,  # BN statistics are averaged too
+        priority=49,
+    ),
+    dict(type='ChannelsLastHook'),
+    dict(
+        type='YOLOXModeSwitchHook',
+        num_last_epochs=plain_epochs,
+        skip_type_keys=('SmallObjectMosaic', 'MosaicAffine'),
+    ),
+]
+default_hooks = dict(checkpoint=dict(save_best=None))  # the last weights count
