@@ -89,7 +89,10 @@ def arguments(prefix: str) -> dict:
         TASK_UTILS=dict(
             AnchorOTAAssigner={},
             IgnoreRegionAssigner=dict(
-                assigner=dict(type='mmdet.DynamicSoftLabelAssigner', topk=13)
+                assigner=dict(
+                    type='mmdet.DynamicSoftLabelAssigner',
+                    iou_calculator=dict(type='mmdet.BboxOverlaps2D'),
+                )
             ),
             ScaledSigmoidBBoxCoder={},
             NWDOverlaps={},

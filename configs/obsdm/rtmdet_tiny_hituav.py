@@ -1,7 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # For comparison with obsdm_t_hituav.py: RTMDet-tiny of mmdet with every advantage that is not
-# OBSDM's alone: the same crops, augmentation, regions to ignore, steps, batch, averages and schedule. Its
-# own learning rate: 7e-4 is mmdet's, scaled to the batch by its root; 1.4e-3 is tried as well.
+# OBSDM's alone: the same crops, augmentation, regions to ignore, steps, batch, averages and
+# schedule. Its own learning rate: 7e-4 is mmdet's, scaled to the batch by its root; 1.4e-3 is
+# tried as well.
 # python tools/train.py configs/obsdm/rtmdet_tiny_hituav.py --amp
 
 _base_ = [
