@@ -2,15 +2,19 @@
 """Checkpoints are read as data, whatever is in them."""
 
 import builtins
+import multiprocessing
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.runner.checkpoint import load_checkpoint
@@ -18,7 +22,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from smallobj_mm.checkpoints import load_plain, use_safe_loader
-from smallobj_mm.checkpoints.reading import load_from_local_plain
+from smallobj_mm.checkpoints.reading import load_from_http_plain, load_from_local_plain
+from smallobj_mm.utils.errors import UserError
 
 
 @pytest.fixture
@@ -158,21 +163,94 @@ def test_mmengine_loads_through_ours(tmp_path: Path, safe_loader: None) -> None:
     assert 'state_dict' in load_checkpoint(nn.Linear(2, 1), str(tmp_path / 'good.pth'))
 
 
+class Server:
+    """Serves bytes at any path; ``missing`` are announced and never sent."""
+
+    def __init__(self, data: bytes, missing: int = 0) -> None:
+        requests = self.requests = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                requests.append(self.path)
+                self.send_response(200)
+                self.send_header('Content-Length', str(len(data) + missing))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.address = f'http://127.0.0.1:{self.server.server_port}'
+
+    def __enter__(self) -> 'Server':
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
 def test_http(tmp_path: Path, safe_loader: None, monkeypatch: Any) -> None:
     """An address is downloaded once, then read as a local file."""
-    fetched = []
-
-    def download(url: str, path: str) -> None:
-        fetched.append(url)
-        torch.save(dict(w=RunsCommand(tmp_path / 'made')), path)
-
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
-    for _ in range(2):
-        with pytest.raises(ValueError, match='refused'):
-            CheckpointLoader.load_checkpoint('https://example.org/a/evil.pth?x=1')
-    assert fetched == ['https://example.org/a/evil.pth?x=1']
+    torch.save(dict(w=RunsCommand(tmp_path / 'made')), tmp_path / 'evil.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    with Server((tmp_path / 'evil.pth').read_bytes()) as server:
+        for _ in range(2):
+            with pytest.raises(UserError, match='refused'):
+                CheckpointLoader.load_checkpoint(f'{server.address}/a/evil.pth?x=1')
+    assert server.requests == ['/a/evil.pth?x=1']
     assert not (tmp_path / 'made').exists()
+
+
+@pytest.mark.parametrize(
+    ('name', 'missing', 'said'),
+    [
+        ('a.pth', 5, 'ended after 3 of 8 bytes'),
+        ('a-20240101.pth', 5, 'ended after 3 of 8 bytes'),
+        ('a-0badc0de.pth', 0, 'SHA-256 begins with ba7816bf, expected 0badc0de'),
+    ],
+)
+def test_a_broken_download_leaves_nothing(
+    name: str, missing: int, said: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with Server(b'abc', missing) as server:
+        with pytest.raises(UserError, match=f'{name}: .*{said}.*try again'):
+            load_from_http_plain(f'{server.address}/{name}')
+    assert list((tmp_path / 'checkpoints').iterdir()) == []
+
+
+def test_no_server(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with pytest.raises(UserError, match='127.0.0.1:9/a.pth: cannot be downloaded'):
+        load_from_http_plain('http://127.0.0.1:9/a.pth')
+
+
+def test_a_download_on_each_machine(tmp_path: Path) -> None:
+    """Four processes on two machines, each with a disk of its own: two downloads, four files read."""
+    torch.save(dict(w=torch.ones(2)), tmp_path / 'w.pth')
+
+    def process(rank: int, address: str) -> None:
+        os.environ['LOCAL_RANK'] = str(rank % 2)
+        torch.hub.set_dir(str(tmp_path / f'machine{rank // 2}'))
+        dist.init_process_group(
+            'gloo', init_method=f'file://{tmp_path}/store', rank=rank, world_size=4
+        )
+        assert load_from_http_plain(f'{address}/w.pth')['w'].tolist() == [1, 1]
+        dist.destroy_process_group()
+
+    with Server((tmp_path / 'w.pth').read_bytes()) as server:
+        context = multiprocessing.get_context('fork')
+        children = [context.Process(target=process, args=(r, server.address)) for r in range(4)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+            child.kill()
+    assert [child.exitcode for child in children] == [0] * 4
+    assert server.requests == ['/w.pth'] * 2
 
 
 @pytest.mark.parametrize('address', ['s3://a/b.pth', 'a:petrel://b.pth', 'pavi://b', 'mmcls://b'])
