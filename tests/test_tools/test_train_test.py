@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """tools/train.py and tools/test.py as commands, on a toy task."""
 
+import importlib
 import json
 import os
 import pickle
@@ -150,13 +151,27 @@ def test_a_checkpoint_with_code_is_refused(repo_root, trained, tmp_path):
     assert not (tmp_path / 'ran').exists()
 
 
-def test_a_checkpoint_of_another_model_is_refused(repo_root, trained, tmp_path):
-    torch.save(dict(state_dict={'other.weight': torch.ones(3)}), tmp_path / 'other.pth')
-    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, tmp_path / 'other.pth']
-    done = run([*command, '--work-dir', tmp_path], repo_root)
-    assert done.returncode == 2
-    last = done.stderr.rstrip().splitlines()[-1]
-    assert last.startswith('error: ') and 'none of its 1 weights fits' in last
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (dict(keep=()), '6 weights are missing (first: norm.weight), expected the 7'),
+        (dict(keep=('norm',)), '2 weights are missing (first: linear.weight), expected the 7'),
+        (dict(more={'other.weight': torch.ones(3)}), '1 weights are unknown to the model'),
+        (dict(more={'linear.weight': torch.ones(3, 4)}), 'linear.weight (3, 4), expected (1, 4)'),
+    ],
+    ids=['none', 'one tensor of many', 'one too many', 'another number of classes'],
+)
+def test_all_weights_must_fit(repo_root, tmp_path, monkeypatch, capsys, change, said):
+    """One rule for testing and inference: a checkpoint fits whole, or the run does not begin."""
+    monkeypatch.syspath_prepend(HERE)
+    model = importlib.import_module('toy_task').ToyModel(dict(type='BN'))
+    state = {k: v for k, v in model.state_dict().items() if k.startswith(change.get('keep', ''))}
+    path = tmp_path / 'other.pth'
+    torch.save(dict(state_dict={**state, **change.get('more', {})}), path)
+    arguments = [CONFIG, str(path), '--work-dir', str(tmp_path / 'work')]
+    assert call(repo_root, monkeypatch, 'test.py', *arguments) == 2
+    last = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert last.startswith(f'error: {path}: ') and said in last
 
 
 def test_prob_bits_without_maps(repo_root, monkeypatch, capsys):
