@@ -2,14 +2,20 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 from pathlib import Path
 from typing import IO, Iterator, Union
 
+from smallobj_mm.utils.errors import UserError
+
 #: Bytes of a name that its temporary file takes over; file systems allow 255 in all.
 _TEMPORARY_STEM = 200
+
+#: What a write says when there is no room: disk, quota, or limit of the size of a file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 PathLike = Union[str, 'os.PathLike[str]']
 
@@ -28,23 +34,59 @@ def atomic_file(path: PathLike) -> Iterator[IO[bytes]]:
         IO[bytes]: Open for writing and reading.
 
     Raises:
-        OSError: The folder cannot be made or written.
+        UserError: The file cannot be written: the disk is full, the folder may not be written, a
+            file stands in the place of a folder.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The name itself may be as long as the file system allows.
     stem = os.fsdecode(os.fsencode(path.name)[-_TEMPORARY_STEM:])
     temporary = path.with_name(f'.{stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
     try:
-        with open(temporary, 'x+b') as file:
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(temporary, 'x+b')  # noqa: SIM115  (closed below, under another guard)
+        with _naming(path, only_full=True), contextlib.ExitStack() as stack:
+            stack.callback(_close, file)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            with _naming(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with _naming(path):
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _close(file: IO[bytes]) -> None:
+    """Close a file; what a full disk did not take is known by then."""
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+@contextlib.contextmanager
+def _naming(path: Path, only_full: bool = False) -> Iterator[None]:
+    """Say which file could not be written, and why.
+
+    Args:
+        path: The file.
+        only_full: The body does other things as well: only what a write says is this file's.
+
+    Raises:
+        UserError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if only_full and (error.errno not in _FULL or error.filename is not None):
+            raise
+        what = 'free some space' if error.errno in _FULL else 'check the folder and its permissions'
+        raise UserError(
+            f'{path}: cannot be written ({error.strerror or error}), what was there before is '
+            f'unchanged; {what}'
+        ) from error
 
 
 def atomic_write_bytes(path: PathLike, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from tiny import TinyModel, build_runner
 
 from smallobj_mm.checkpoints import load_plain
@@ -76,6 +76,29 @@ def test_poisoned_weights_are_not_saved(tmp_path: Path) -> None:
         runner.train()
     assert checkpoints(tmp_path) == ['epoch_1.pth']
     assert Path((tmp_path / 'last_checkpoint').read_text()).name == 'epoch_1.pth'
+
+
+class PoisonAverage(Hook):
+    """Makes a weight of the average NaN, as an infinite weight of one step would."""
+
+    def after_train_epoch(self, runner: Any) -> None:
+        if runner.epoch == 1:
+            ema = next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
+            ema.ema_model.module.linear.bias.data.fill_(float('nan'))
+
+
+@pytest.mark.parametrize('kind', ['EMAHook', 'StepEMAHook'])
+def test_poisoned_averages_are_not_saved(kind: str, tmp_path: Path) -> None:
+    """The averages get into the checkpoint by a hook, which runs before the guard."""
+    runner = build_runner(
+        tmp_path, validate=False, hooks=(PoisonAverage(),), averaging=dict(type=kind)
+    )
+    with pytest.raises(UserError, match='state_dict: .*linear.bias.*no checkpoint is written'):
+        runner.train()
+    assert checkpoints(tmp_path) == ['epoch_1.pth']
+    saved = load_plain(tmp_path / 'epoch_1.pth')
+    for part in ('state_dict', 'ema_state_dict'):
+        assert all(torch.isfinite(value).all() for value in saved[part].values())
 
 
 @pytest.mark.parametrize('batch', [None, [torch.zeros(1)], dict(inputs=1), dict(data_samples=[])])
@@ -150,7 +173,7 @@ def test_failing_write_keeps_the_last(fails_at: str, tmp_path: Path, monkeypatch
     scores = iter((0.1, 0.2))
     monkeypatch.setattr('tiny.TinyMetric.compute_metrics', lambda *_: dict(score=next(scores)))
     monkeypatch.setattr(os, 'replace', failing)
-    with pytest.raises(OSError, match='No space left'):
+    with pytest.raises(UserError, match=f'{fails_at}.*No space left'):
         runner.train()
     last = Path((tmp_path / 'last_checkpoint').read_text())
     best = load_plain(last)['message_hub']['runtime_info'].get('best_ckpt')

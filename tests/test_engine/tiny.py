@@ -96,6 +96,7 @@ def build_runner(
     seed: Optional[int] = 0,
     hooks: tuple = (),
     validate: bool = True,
+    averaging: Optional[dict] = None,
 ) -> Runner:
     """A runner with the shipped schedule and the shipped hooks, for the tiny model."""
     recipe = Config.fromfile(ROOT / 'configs/_base_/schedules/obsdm_300e.py')
@@ -106,6 +107,7 @@ def build_runner(
     recipe.optim_wrapper.accumulative_counts = accumulative_counts
     ema = next(hook for hook in recipe.custom_hooks if hook.type == 'StepEMAHook')
     ema.update(ema_type='MomentumAnnealingEMA', momentum=0.1, gamma=2)  # mmengine's: no mmdet
+    ema.update(averaging or {})
     default_hooks = runtime.default_hooks
     default_hooks.pop('visualization')  # detections only
     default_hooks.checkpoint.update(save_best='tiny/score' if validate else None)

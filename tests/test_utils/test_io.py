@@ -1,12 +1,15 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Atomic writers."""
 
+import contextlib
 import json
 import os
+import resource
 
 import pytest
 
 from smallobj_mm.utils import io
+from smallobj_mm.utils.errors import UserError
 
 
 def test_text_and_json(tmp_path):
@@ -35,6 +38,41 @@ def test_an_error_half_way_leaves_the_old_file_and_no_other(tmp_path):
         raise KeyboardInterrupt
     assert path.read_bytes() == b'good'
     assert os.listdir(tmp_path) == ['a.bin']
+
+
+@contextlib.contextmanager
+def limited(size):
+    """Files of this process cannot grow beyond a size, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize('size', [5000, 500_000], ids=['when flushed', 'while written'])
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, size):
+    path = tmp_path / 'a.bin'
+    io.atomic_write_bytes(path, b'good')
+    with limited(1000), pytest.raises(UserError) as caught, io.atomic_file(path) as file:
+        for _ in range(0, size, 100):
+            file.write(b'x' * 100)
+    message = str(caught.value)
+    assert message.startswith(f'{path}: cannot be written (File too large)')
+    assert 'unchanged; free some space' in message and '\n' not in message
+    assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['a.bin']
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / 'a').write_bytes(b'')
+    with pytest.raises(UserError, match='a/b/c.json: cannot be written .*check the folder'):
+        io.atomic_write_json(tmp_path / 'a' / 'b' / 'c.json', 1)
+
+
+def test_errors_of_other_files_keep_their_names(tmp_path):
+    with pytest.raises(FileNotFoundError, match='absent'), io.atomic_file(tmp_path / 'a'):
+        (tmp_path / 'absent').read_bytes()
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):

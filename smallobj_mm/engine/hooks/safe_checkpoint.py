@@ -45,7 +45,8 @@ class SafeCheckpointHook(CheckpointHook):
         save_begin: Epoch (iteration) before which nothing is saved.
 
     Raises:
-        OSError: The folder cannot be written; what was there before is intact.
+        UserError: The folder cannot be written, or the disk is full; what was there before is
+            intact.
     """
 
     def __init__(
