@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import multiprocessing
 import os
@@ -270,16 +271,21 @@ def _milliseconds(stages: Stages) -> list[float]:
 
 
 def _images(cfg: Config, shape: tuple[int, int], folder: Path) -> tuple[list[str], str]:
-    """Images of the test set, or a made one if that is not there."""
-    try:
-        with DefaultScope.overwrite_default_scope(cfg.default_scope):
-            dataset = DATASETS.build(copy.deepcopy(dataset_config(cfg)))
-        step = max(len(dataset) // MOST_IMAGES, 1)
-        paths = [dataset.get_data_info(i)['img_path'] for i in range(0, len(dataset), step)]
-        if paths and all(map(os.path.isfile, paths)):
-            return paths[:MOST_IMAGES], 'test set'
-    except (OSError, TypeError, ValueError, KeyError):  # no data, or no data set in the config
-        pass
+    """Images of the test set, or a made one if the config has none or its files are not there.
+
+    A data set that is there and broken, or a wrong setting of it, is an error as in training.
+    """
+    paths: list[str] = []
+    if settings := dataset_config(cfg):
+        with (
+            contextlib.suppress(FileNotFoundError),
+            DefaultScope.overwrite_default_scope(cfg.default_scope),
+        ):
+            dataset = DATASETS.build(copy.deepcopy(settings))
+            step = max(len(dataset) // MOST_IMAGES, 1)
+            paths = [dataset.get_data_info(i)['img_path'] for i in range(0, len(dataset), step)]
+    if paths and all(map(os.path.isfile, paths)):
+        return paths[:MOST_IMAGES], 'test set'
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     path = folder / 'made.png'
     cv2.imwrite(str(path), cv2.GaussianBlur(noise, (5, 5), 0))

@@ -86,6 +86,17 @@ def test_a_config_with_its_backends(toys, tmp_path, monkeypatch):
         SpeedOptions(['tensorrt'])
 
 
+def test_noise_only_where_there_are_no_data(toys, tmp_path):
+    """A broken data set is an error, not a reason to measure something else."""
+    cfg = Config(toys.segmentation_config())
+    assert report._images(cfg, (32, 32), tmp_path)[1] == 'made'
+    cfg.test_dataloader.dataset.nonsense = 1
+    with pytest.raises(TypeError, match='nonsense'):
+        report._images(cfg, (32, 32), tmp_path)
+    cfg.pop('test_dataloader')
+    assert report._images(cfg, (32, 32), tmp_path)[1] == 'made'
+
+
 class InThisProcess:
     """Stands for a pool of fresh processes."""
 

@@ -113,6 +113,7 @@ def segmentation_config(resize=None):
         test_dataloader=dict(
             dataset=dict(
                 type='IRSTDDataset',
+                data_root='none',
                 pipeline=[
                     dict(type='LoadImageStrict'),
                     *middle,
