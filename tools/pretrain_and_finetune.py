@@ -1,5 +1,5 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """From a folder of unlabelled images to a trained detector: pretrain, hand over, fine-tune.
 
 The same as these three commands, each resumed where a previous call stopped:

@@ -28,8 +28,11 @@ def sync_resize_collate(
 
     The data set's pipeline ends with the unpacked sample; what depends on the final size, such as
     LabelDecoupling, and the packing stand in ``transforms``. This runs in the workers of the
-    data loader and draws from NumPy's global state, which mmengine seeds in each of them; keep
-    ``persistent_workers=True``, or every epoch repeats the first one's sizes.
+    data loader and draws from NumPy's global state. With
+    :class:`~smallobj_mm.engine.hooks.RandomStateHook`, which all configs have, workers are
+    seeded anew in each epoch, whether they are persistent or not. Without it mmengine seeds
+    workers alike in each epoch: take ``persistent_workers=True``, or every epoch repeats the
+    first one's sizes.
 
     In a config::
 

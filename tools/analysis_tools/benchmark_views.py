@@ -1,5 +1,5 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Images a second of the loading of two views: ours against mmpretrain's MultiView.
 
 Both decode the same files and apply the same augmentations with the same probabilities. They take

@@ -1,5 +1,5 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Checkpoints of the authors' programs as checkpoints of this package."""
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)

@@ -1,5 +1,5 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The backbone of a checkpoint alone, under torchvision's names.
 
 OUT.safetensors has a header that says how it was trained; OUT.pth is read by programs without

@@ -1,5 +1,5 @@
-# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """A checkpoint's weights as a small .safetensors file whose header says how they came about."""
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
