@@ -229,7 +229,7 @@ def test_no_server(tmp_path: Path, monkeypatch: Any) -> None:
 
 
 def test_a_download_on_each_machine(tmp_path: Path) -> None:
-    """Four processes on two machines, each with a disk of its own: two downloads, four files read."""
+    """Four processes on two machines, each with its own disk: two downloads, four reads."""
     torch.save(dict(w=torch.ones(2)), tmp_path / 'w.pth')
 
     def process(rank: int, address: str) -> None:
