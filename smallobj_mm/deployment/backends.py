@@ -15,12 +15,15 @@ from torch import Tensor
 
 from smallobj_mm.utils.errors import MissingPackageError, UserError
 
+from .checksum import verify
 from .metadata import KEY, ExportInfo
 
 #: Name of TorchScript's extra file with the description.
 EXTRA_FILE = f'{KEY}.json'
 #: Types that OpenVINO computes in.
 PRECISIONS = ('f32', 'bf16')
+#: Errors of ONNX Runtime that are about the file; others (no memory, a broken CUDA) are not.
+_ORT = ('InvalidProtobuf', 'InvalidGraph', 'NotImplemented', 'Fail', 'RuntimeException')
 
 
 def require(package: str, what: str) -> ModuleType:
@@ -114,7 +117,7 @@ class OnnxRuntimeBackend(Backend):
     Raises:
         MissingPackageError: onnxruntime is not installed.
         UserError: It cannot use the device.
-        UserError: The file is damaged or none of this package's.
+        UserError: It does not run here, or is none of this package's.
     """
 
     name = 'onnxruntime'
@@ -140,8 +143,8 @@ class OnnxRuntimeBackend(Backend):
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = ort.InferenceSession(str(path), options, providers=providers)
-        except Exception as error:
-            raise _damaged(path, error) from None
+        except tuple(getattr(ort.capi.onnxruntime_pybind11_state, name) for name in _ORT) as error:
+            raise _not_runnable(path, f'onnxruntime {ort.__version__}', error) from None
         meta = self._session.get_modelmeta().custom_metadata_map
         super().__init__(path, ExportInfo.from_json(meta.get(KEY), str(path)), device)
         self._input = self._session.get_inputs()[0].name
@@ -164,7 +167,7 @@ class OpenVinoBackend(Backend):
     Raises:
         MissingPackageError: openvino is not installed.
         UserError: The device is another one.
-        UserError: The file is damaged or none of this package's.
+        UserError: It does not run here, or is none of this package's.
     """
 
     name = 'openvino'
@@ -175,12 +178,6 @@ class OpenVinoBackend(Backend):
         if device.type != 'cpu':
             raise UserError(f'device {device}: OpenVINO runs on cpu here; take an .onnx file')
         openvino = require('openvino', str(path))
-        weights = path.with_suffix('.bin')
-        if not weights.is_file():
-            raise FileNotFoundError(
-                f'{weights}: no such file, expected the weights that belong to {path.name}; copy '
-                'both files'
-            )
         core = openvino.Core()
         settings = {
             'INFERENCE_PRECISION_HINT': precision,
@@ -194,7 +191,7 @@ class OpenVinoBackend(Backend):
             model = core.read_model(path)
             compiled = core.compile_model(model, 'CPU', settings)
         except RuntimeError as error:
-            raise _damaged(path, error) from None
+            raise _not_runnable(path, f'openvino {openvino.__version__}', error) from None
         text = model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
         super().__init__(path, ExportInfo.from_json(text, str(path)), device)
         self._request = compiled.create_infer_request()
@@ -217,7 +214,7 @@ class TorchScriptBackend(Backend):
 
     Raises:
         UserError: There is no such device.
-        UserError: The file is damaged or none of this package's.
+        UserError: It does not run here, or is none of this package's.
     """
 
     name = 'torchscript'
@@ -231,8 +228,8 @@ class TorchScriptBackend(Backend):
             raise UserError(f'device {device}: not usable here ({reason}); try cpu') from None
         try:
             self._module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
-        except (RuntimeError, ValueError) as error:
-            raise _damaged(path, error) from None
+        except RuntimeError as error:
+            raise _not_runnable(path, f'torch {torch.__version__}', error) from None
         text = extra[EXTRA_FILE]
         text = text.decode('utf-8') if isinstance(text, bytes) else text
         super().__init__(path, ExportInfo.from_json(text or None, str(path)), device)
@@ -302,6 +299,12 @@ def load_backend(
         device = torch.device(device)
     except RuntimeError:
         raise UserError(f'device {device}: unknown, expected cpu or cuda') from None
+    if kind == 'openvino' and not path.with_suffix('.bin').is_file():
+        raise FileNotFoundError(
+            f'{path.with_suffix(".bin")}: no such file, expected the weights that belong to '
+            f'{path.name}; copy both files'
+        )
+    verify(path)
     if kind == 'onnx':
         return OnnxRuntimeBackend(path, device, threads)
     if kind == 'openvino':
@@ -309,6 +312,10 @@ def load_backend(
     return TorchScriptBackend(path, device, threads)
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def _not_runnable(path: Path, program: str, error: Exception) -> UserError:
+    """What to say of a file that is as it was exported, and that a program does not take."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-    return ValueError(f'{path}: cannot be loaded ({reason}); copy it again or export it again')
+    return UserError(
+        f'{path}: {program} cannot run it ({reason}); export it again beside this version, or take '
+        'another format'
+    )

@@ -20,6 +20,7 @@ from smallobj_mm.version import __version__
 
 from .backends import file_format, load_backend
 from .checking import check_backend, check_shapes, sample_images
+from .checksum import seal
 from .formats import FORMATS
 from .metadata import ExportInfo, head_signature
 from .network import ExportedNetwork
@@ -130,6 +131,7 @@ def export_model(
         endings, write = FORMATS[kind]
         with _staged(base, endings) as staged:
             write(network, example, info, staged)
+            seal(staged)
             result.differences[kind] = check_backend(load_backend(staged), network, shapes)
         result.files[kind] = base.with_name(base.name + endings[0])
         if on_file is not None:

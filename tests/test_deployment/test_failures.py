@@ -4,14 +4,18 @@
 import copy
 import dataclasses
 import importlib
+import random
+import shutil
 
 import pytest
 import torch
 
 from smallobj_mm.deployment import ExportInfo, load_backend
 from smallobj_mm.deployment.backends import require
+from smallobj_mm.deployment.checksum import seal
 from smallobj_mm.deployment.exporting import ExportOptions, _base, _staged, export_model
 from smallobj_mm.deployment.metadata import flatten, unflatten
+from smallobj_mm.utils.errors import UserError
 
 
 def test_a_file_that_differs_does_not_appear(systems, tmp_path, monkeypatch):
@@ -75,7 +79,7 @@ def test_backend_refuses(exports, tmp_path):
     for ending in ('onnx', 'torchscript', 'xml'):
         (tmp_path / f'bad.{ending}').write_bytes(b'no model')
         (tmp_path / 'bad.bin').write_bytes(b'')
-        with pytest.raises(ValueError, match='cannot be loaded .*; copy it again'):
+        with pytest.raises(ValueError, match='does not end in the checksum.*; copy it again'):
             load_backend(tmp_path / f'bad.{ending}')
     (tmp_path / 'alone.xml').write_bytes(files['openvino'].read_bytes())
     with pytest.raises(FileNotFoundError, match='expected the weights that belong to alone.xml'):
@@ -96,9 +100,48 @@ def test_backend_refuses(exports, tmp_path):
             backend(images)
 
 
+@pytest.mark.parametrize('kind', ['onnx', 'openvino', 'torchscript'])
+def test_a_changed_byte_is_one_line(kind, exports, tmp_path):
+    """Anywhere in the file, in its checksum, and in the weights beside it; also one too few."""
+    source = exports('seg', False).files[kind]
+    copies = [source] + ([source.with_suffix('.bin')] if kind == 'openvino' else [])
+    for file in copies:
+        shutil.copy(file, tmp_path)
+    path, rng = tmp_path / source.name, random.Random(0)
+    load_backend(path)
+    for file in copies:
+        data = file.read_bytes()
+        changes = [data[:-1], data + b' ', b'']
+        for place in [0, len(data) - 1, *(rng.randrange(len(data)) for _ in range(100))]:
+            changes.append(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        for change in changes:
+            (tmp_path / file.name).write_bytes(change)
+            with pytest.raises(UserError) as caught:
+                load_backend(path)
+            message = str(caught.value)
+            assert message.startswith(f'{path}: damaged') and '\n' not in message
+        (tmp_path / file.name).write_bytes(data)
+    load_backend(path)
+
+
+@pytest.mark.parametrize('kind', ['onnx', 'torchscript'])
+def test_whole_files_that_do_not_run(kind, tmp_path):
+    """They are not called damaged: they are what was exported."""
+    path = tmp_path / f'a.{kind}'
+    path.write_bytes(b'no model' if kind == 'onnx' else b'PK\x05\x06' + bytes(18))
+    seal(path)
+    with pytest.raises(UserError, match=f'{path}: (onnxruntime|torch) [0-9.+a-z]+ cannot run it'):
+        load_backend(path)
+
+
 def test_a_foreign_file(tmp_path):
     traced = torch.jit.trace(torch.nn.Identity(), torch.zeros(1))
     traced.save(str(tmp_path / 'foreign.torchscript'))
+    with pytest.raises(
+        UserError, match='foreign.torchscript: .*not written by tools/deployment/export.py'
+    ):
+        load_backend(tmp_path / 'foreign.torchscript')
+    seal(tmp_path / 'foreign.torchscript')
     with pytest.raises(ValueError, match="no description 'smallobj_mm' in it"):
         load_backend(tmp_path / 'foreign.torchscript')
 
