@@ -15,7 +15,7 @@ from .import_notes import without_import_notes
 from .mmcv_ext import MissingOperatorError
 from .versions import version_warnings
 
-__all__ = ['MissingOperatorError', 'activate', 'without_import_notes']
+__all__ = ['MissingOperatorError', 'activate', 'description', 'without_import_notes']
 
 logger = logging.getLogger('smallobj_mm.compat')
 
@@ -40,23 +40,26 @@ def activate() -> Tuple[str, ...]:
         return _active
     _done = True
     active = []
-    # Level WARNING: at import no handler is set up yet, and a line at INFO would be lost.
     if torchvision_ops.activate():
         active.append('torchvision')
-        if _speaks():
-            logger.warning(
-                'compat: the operators of torchvision do not load beside this PyTorch; '
-                'torchvision::nms runs in PyTorch instead'
-            )
     if mmcv_ext.activate():
         active.append('mmcv')
-        if _speaks():
-            logger.warning(
-                'compat: mmcv has no compiled operators; nms and soft_nms run in PyTorch '
-                'instead, any other operator raises an error when called'
-            )
     _active = tuple(active)
     if _speaks():
+        if _active:
+            logger.debug('%s', description())
+        # Level WARNING: at import no handler is set up yet, and a line at INFO would be lost.
         for line in version_warnings():
             logger.warning('compat: %s', line)
     return _active
+
+
+def description() -> str:
+    """One line that says what stands in for compiled operators; empty where nothing does."""
+    if not _active:
+        return ''
+    rest = '; any other operator of mmcv raises an error when called' if 'mmcv' in _active else ''
+    return (
+        f'compat: no compiled operators of {" and ".join(_active)} here: nms and soft_nms run in '
+        f'NumPy and PyTorch, with the same results{rest}'
+    )

@@ -1,15 +1,15 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Operators that torchvision needs to import where its own library does not load.
 
-torchvision's default wheel is built against CUDA. Beside a CPU-only PyTorch its ``_C`` library
-cannot be loaded, which it tolerates, and then its ``import`` fails because it registers shape
-functions for ``torchvision::nms`` and ``torchvision::qnms``, which do not exist.
+torchvision's default wheel is built against CUDA. Beside a CPU-only PyTorch its library cannot be
+loaded, which it tolerates, and then its ``import`` fails because it registers shape functions for
+``torchvision::nms`` and ``torchvision::qnms``, which do not exist.
 """
 
-import importlib.machinery
+import importlib
 import importlib.util
 import sys
-from typing import List, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -39,27 +39,27 @@ def _qnms_kernel(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     )
 
 
-def _library_loads(locations: List[str]) -> bool:
-    """Whether torchvision's own operators can be loaded; they are loaded then."""
-    loaders = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
-    for location in locations:
-        spec = importlib.machinery.FileFinder(location, loaders).find_spec('_C')
-        if spec is None or spec.origin is None:
-            continue
-        try:
-            torch.ops.load_library(spec.origin)
-        except (ImportError, OSError):
-            return False
-        return True
-    return False
-
-
 def _exists(name: str) -> bool:
     return hasattr(torch.ops.torchvision, name)
 
 
+def _import_fails() -> bool:
+    """Import torchvision the way it imports itself, and tell whether that ended in an error.
+
+    Where its library lies and what loads it is torchvision's own business, and changes. After an
+    error its modules are forgotten, so that the next import starts anew.
+    """
+    try:
+        importlib.import_module('torchvision')
+    except Exception:  # of whichever kind: what is missing is looked at afterwards
+        for name in [name for name in sys.modules if name.partition('.')[0] == 'torchvision']:
+            del sys.modules[name]
+        return True
+    return False
+
+
 def activate() -> bool:
-    """Define the operators that are missing, before torchvision is imported.
+    """Define the operators that are missing where torchvision does not import without them.
 
     Returns:
         bool: Whether this call defined any.
@@ -67,10 +67,9 @@ def activate() -> bool:
     global _library
     if 'torchvision' in sys.modules:  # imported already, so it has what it needs
         return False
-    spec = importlib.util.find_spec('torchvision')
-    if spec is None or spec.submodule_search_locations is None:
+    if importlib.util.find_spec('torchvision') is None:
         return False
-    if _exists('nms') or _library_loads(list(spec.submodule_search_locations)):
+    if not _import_fails() or _exists('nms'):  # what else is wrong, torchvision says itself
         return False
     _library = torch.library.Library('torchvision', 'FRAGMENT')
     for name, kernel in (('nms', _nms_kernel), ('qnms', _qnms_kernel)):

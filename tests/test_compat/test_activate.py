@@ -6,11 +6,9 @@ top-level package there, without the rest of smallobj_mm.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -47,15 +45,26 @@ def test_the_stack_imports(repo_root, order):
     assert done.stdout.splitlines()[-1].endswith('fine')
 
 
-def test_one_log_line_for_each_part_and_once(repo_root):
-    code = 'import compat; active = compat.activate(); assert compat.activate() == active; \
-            print(*active)'
+def test_stand_ins_are_one_line_for_those_who_ask(repo_root):
+    """Importing says nothing; at level DEBUG and in the logs of runs it is one line."""
+    code = """
+        import logging, sys
+        if sys.argv[1:] == ['debug']:
+            logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s')
+        import compat
+        active = compat.activate()
+        assert compat.activate() == active
+        print(len(active), compat.description())
+    """
     done = run(repo_root, code)
-    parts = done.stdout.split()
-    lines = [line for line in done.stderr.splitlines() if line.startswith('compat: ')]
-    assert len(lines) == len(parts)
-    assert all(any(part in line for line in lines) for part in parts)
-    assert 'compat: ' not in run(repo_root, code, RANK='1').stderr
+    assert done.stderr == ''
+    count, _, line = done.stdout.strip().partition(' ')
+    assert (line == '') == (count == '0') and '\n' not in line
+    assert not line or line.startswith('compat: no compiled operators of ')
+    debug = "import sys; sys.argv.append('debug')\n" + textwrap.dedent(code)
+    lines = [one for one in run(repo_root, debug).stderr.splitlines() if 'compat: ' in one]
+    assert lines == ([f'smallobj_mm.compat {line}'] if line else [])
+    assert 'compat: ' not in run(repo_root, debug, RANK='1').stderr
 
 
 def test_a_real_mmcv_extension_stays(repo_root, tmp_path):
@@ -68,7 +77,7 @@ def test_a_real_mmcv_extension_stays(repo_root, tmp_path):
         import mmcv._ext
         assert mmcv._ext.nms == 'real'
     """
-    assert 'mmcv has no' not in run(repo_root, code, tmp_path).stderr
+    run(repo_root, code, tmp_path)
 
 
 def test_a_missing_mmcv_extension_is_replaced(repo_root, tmp_path):
@@ -85,28 +94,47 @@ def test_a_missing_mmcv_extension_is_replaced(repo_root, tmp_path):
     run(repo_root, code, tmp_path)
 
 
-def test_a_torchvision_library_that_loads_stays(repo_root, tmp_path):
-    (tmp_path / 'torchvision').mkdir()
-    (tmp_path / 'torchvision/__init__.py').write_text('')
-    # Any library that can be loaded stands for one that fits the PyTorch at hand.
-    import _json
+def put_torchvision(folder: Path, operators: str, package: str = '') -> None:
+    """A torchvision that loads its operators as ``operators`` says, then needs them.
 
-    shutil.copy(_json.__file__, tmp_path / 'torchvision' / f'_C{EXTENSION_SUFFIXES[-1]}')
+    The file that holds them is called neither ``_C`` nor anything else that one could look for.
+    """
+    (folder / 'torchvision').mkdir()
+    (folder / 'torchvision/anything.py').write_text(textwrap.dedent(operators))
+    needs = """
+        import torch
+        from . import anything
+        torch.library.register_fake('torchvision::nms')(lambda dets, scores, threshold: dets)
+    """
+    (folder / 'torchvision/__init__.py').write_text(textwrap.dedent(needs) + package)
+
+
+DEFINES = """
+    import torch
+    library = torch.library.Library('torchvision', 'DEF')  # dies where anyone else defines one
+    library.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+    library.impl('nms', lambda dets, scores, iou_threshold: dets + 1, 'CPU')
+"""
+
+
+def test_torchvision_operators_that_load_stay(repo_root, tmp_path):
+    put_torchvision(tmp_path, DEFINES)
     code = """
         import torch, compat
         assert 'torchvision' not in compat.activate()
-        assert not hasattr(torch.ops.torchvision, 'nms')
+        import torchvision
+        zero = torch.zeros(1)
+        assert torch.ops.torchvision.nms(zero, zero, 0.5).item() == 1
     """
     run(repo_root, code, tmp_path)
 
 
-def test_a_torchvision_library_that_does_not_load_is_helped(repo_root, tmp_path):
-    (tmp_path / 'torchvision').mkdir()
-    (tmp_path / 'torchvision/__init__.py').write_text('')
-    (tmp_path / 'torchvision' / f'_C{EXTENSION_SUFFIXES[-1]}').write_bytes(b'not a library')
+def test_torchvision_without_operators_is_helped(repo_root, tmp_path):
+    put_torchvision(tmp_path, '')
     code = """
         import torch, compat
         assert 'torchvision' in compat.activate()
+        import torchvision, torchvision.anything
         boxes = torch.tensor([[0., 0, 2, 2], [0, 0, 2, 2], [5, 5, 6, 6]])
         scores = torch.tensor([.1, .2, .3])
         assert torch.ops.torchvision.nms(boxes, scores, 0.5).tolist() == [2, 1]
@@ -120,17 +148,19 @@ def test_a_torchvision_library_that_does_not_load_is_helped(repo_root, tmp_path)
     run(repo_root, code, tmp_path)
 
 
-def test_a_torchvision_operator_that_exists_stays(repo_root):
+def test_torchvision_that_fails_otherwise_says_so_itself(repo_root, tmp_path):
+    put_torchvision(tmp_path, DEFINES, "raise ImportError('no image library')")
     code = """
         import torch, compat
-        library = torch.library.Library('torchvision', 'DEF')
-        library.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        library.impl('nms', lambda dets, scores, iou_threshold: dets + 1, 'CPU')
         assert 'torchvision' not in compat.activate()
-        zero = torch.zeros(1)
-        assert torch.ops.torchvision.nms(zero, zero, 0.5).item() == 1
+        try:
+            import torchvision
+        except Exception as error:
+            print(type(error).__name__)
+        else:
+            raise AssertionError('imported')
     """
-    run(repo_root, code)
+    assert run(repo_root, code, tmp_path).stdout.split()
 
 
 def test_other_operators_raise_one_clear_error():
