@@ -2,9 +2,10 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Find small objects in images, folders, patterns and videos with a trained model.
 
-DIR gets predictions.json (COCO, with scores), targets.csv (box, centroid, area, score, class) and,
-of segmentation, masks/. The same command goes on where it was stopped. Exit status: 1 if files
-could not be read (they are listed at the end), 2 for other errors.
+DIR gets predictions.json (a COCO results array), images.json (its images and categories),
+targets.csv (box, centroid, area, score, class) and, of segmentation, masks/. The same command goes
+on where it was stopped. Exit status: 1 if files could not be read (they are listed at the end), 2
+for other errors.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
@@ -15,11 +16,10 @@ import sys
 
 import cv2
 
-from smallobj_mm.inference import Inference, SmallObjectInferencer, Source, list_sources
+from smallobj_mm.inference import Result, SmallObjectInferencer, Source, list_sources
 from smallobj_mm.inference.inferencer import check_options
-from smallobj_mm.inference.pictures import draw_result
 from smallobj_mm.inference.progress import Progress
-from smallobj_mm.inference.result_folder import ResultFolder
+from smallobj_mm.inference.result_folder import PICTURES, ResultFolder
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line, one_line
 
 WINDOW = 'infer'
@@ -75,7 +75,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--probabilities', type=int, choices=[8, 16], metavar='{8,16}',
         help='also probabilities/: maps of so many bits (segmentation)',
     )  # fmt: skip
-    parser.add_argument('--pictures', action='store_true', help='also pictures/')
+    parser.add_argument(
+        '--pictures', nargs='?', const='single', choices=PICTURES,
+        help='also pictures/: numbered targets in the image; "beside" has the image beside it',
+    )  # fmt: skip
+    parser.add_argument(
+        '--enlarged', action='store_true', help='also enlarged/: contact sheets of the targets'
+    )
+    parser.add_argument(
+        '--coco-json', metavar='FILE',
+        help='COCO file of these images, whose ids predictions.json gets (for loadRes)',
+    )  # fmt: skip
     parser.add_argument('--show', action='store_true', help='show each result in a window')
     args = parser.parse_args(argv)
     if args.show and sys.platform == 'linux' and not os.environ.get('DISPLAY'):
@@ -105,21 +115,24 @@ def run(args: argparse.Namespace) -> int:
     options = dict(tile=args.tile or None, overlap=args.overlap, threshold=threshold)
     check_options(args.batch_size, **options)
     settings = dict(options, tta=args.tta, half=args.half)
-    results = ResultFolder(args.out, inferencer, settings, args.probabilities, args.pictures)
+    results = ResultFolder(
+        args.out, inferencer, settings, args.probabilities, args.pictures, args.enlarged,
+        args.coco_json,
+    )  # fmt: skip
     left = [source for source in sources if not results.finished(source)]
     if len(left) < len(sources):
         print(f'{len(sources) - len(left)} of {len(sources)} images are in {args.out} already')
     progress, unreadable, done = Progress(len(left)), [], 0
     stream = inferencer.stream(left, args.batch_size, **options, on_progress=progress.update)
-    for inference in stream:
+    for result in stream:
         done += 1
-        if inference.error is not None:
-            unreadable.append(one_line(inference.error))
+        if result.error is not None:
+            unreadable.append(one_line(result.error))
             progress.note(f'not readable: {unreadable[-1]}')
         else:
-            results.add(inference)
+            results.add(result)
             if args.show:
-                show(inference, inferencer.classes)
+                show(result)
         progress.update(done)
     progress.close()
     number = results.summarize()
@@ -143,11 +156,10 @@ def foreign(sources: list[Source], out: str) -> list[Source]:
     return kept
 
 
-def show(inference: Inference, classes: tuple[str, ...]) -> None:
+def show(result: Result) -> None:
     """Show a result until a key is pressed."""
-    if inference.image is not None and inference.sample is not None:
-        cv2.imshow(WINDOW, draw_result(inference.image, inference.sample, classes))
-        cv2.waitKey(0)
+    cv2.imshow(WINDOW, result.draw())
+    cv2.waitKey(0)
 
 
 def main(argv: list[str] | None = None) -> None:

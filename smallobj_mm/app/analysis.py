@@ -15,12 +15,11 @@ from smallobj_mm.datasets.files import read_image_size
 from smallobj_mm.inference import (
     SmallObjectInferencer,
     Targets,
-    find_targets,
     list_sources,
     mask_targets,
 )
 from smallobj_mm.utils.errors import UserError
-from smallobj_mm.utils.probability_maps import foreground_probability
+from smallobj_mm.visualization.target_drawing import as_bgr
 
 #: Side in px of the tiles of larger images, and the part of it that neighbours share.
 TILE, OVERLAP = 640, 0.2
@@ -136,27 +135,25 @@ def analyse(
     if len(sources) > 1 or sources[0].read is not None:
         raise UserError(f'{name}: a video; choose an image, or use python tools/infer.py')
     segmentation = inferencer.task == 'segmentation'
-    (inference,) = inferencer.stream(
+    (result,) = inferencer.stream(
         sources,
         tile=TILE,
         overlap=OVERLAP,
         threshold=None if segmentation else LEAST,
         on_progress=on_progress,
     )
-    if inference.error is not None or inference.image is None:
+    if result.error is not None or result.image is None:
         # What is wrong with it stays, what to do about it is another thing here.
-        wrong = str(inference.error).replace(str(path), name).rpartition('; ')[0]
+        wrong = str(result.error).replace(str(path), name).rpartition('; ')[0]
         raise UserError(f'{wrong}; choose a PNG, JPEG, TIFF, BMP or WebP image') from None
-    image = np.clip(inference.image, 0, 255).astype(np.uint8)
-    image = image.reshape(*image.shape[:2], -1)
-    image = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+    image = as_bgr(result.image)
     return Analysis(
         name,
         model,
         image,
         tuple(inferencer.classes),
-        probability=foreground_probability(inference.sample, name) if segmentation else None,
-        boxes=None if segmentation else find_targets(inference.sample),
+        probability=result.probability,
+        boxes=None if segmentation else result.targets,
         seconds=time.monotonic() - start,
     )
 
@@ -174,4 +171,4 @@ def find(analysis: Analysis, threshold: float) -> Found:
         return Found(threshold, mask_targets(mask, analysis.probability), mask)
     assert analysis.boxes is not None  # an analysis has the one or the other
     keep = analysis.boxes.scores >= np.float32(threshold)
-    return Found(threshold, Targets(*(values[keep] for values in analysis.boxes)))
+    return Found(threshold, analysis.boxes.take(keep))

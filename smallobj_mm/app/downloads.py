@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from smallobj_mm.inference.pictures import draw_contact_sheet, draw_result
 from smallobj_mm.inference.writers import (
     Record,
     write_coco,
@@ -18,7 +19,6 @@ from smallobj_mm.inference.writers import (
 from smallobj_mm.utils.io import atomic_file, atomic_write_json
 
 from .analysis import Analysis, Found
-from .drawing import VIEWS, draw
 
 #: Columns of the table; lengths in px, x and y of the upper left corner.
 HEADERS = ('no.', 'class', 'x', 'y', 'w', 'h', 'area', 'score')
@@ -47,8 +47,9 @@ def _short(value: float) -> float | int:
 def write_archive(path: str | Path, analysis: Analysis, found: Found) -> None:
     """Write everything about a result into a ZIP file, whole or not at all.
 
-    It has targets.csv, predictions.json (COCO), picture.png, settings.json and, of segmentation,
-    mask.png and probability.png (16 bits), as ``tools/infer.py`` writes them.
+    It has targets.csv, predictions.json (a COCO results array), picture.png, enlarged.png,
+    settings.json and, of segmentation, mask.png and probability.png (16 bits), as
+    ``tools/infer.py`` writes them.
 
     Args:
         path: The file.
@@ -64,8 +65,9 @@ def write_archive(path: str | Path, analysis: Analysis, found: Found) -> None:
         write_coco(folder / 'predictions.json', [record], analysis.classes, analysis.segmentation)
         settings = dict(image=analysis.name, model=analysis.model, threshold=found.threshold)
         atomic_write_json(folder / 'settings.json', settings, indent=1)
-        view = VIEWS[analysis.segmentation][0]
-        write_png(folder / 'picture.png', draw(analysis, found, view, reduce=False))
+        drawn = (analysis.image, found.targets, analysis.classes, found.mask)
+        write_png(folder / 'picture.png', draw_result(*drawn))
+        write_png(folder / 'enlarged.png', draw_contact_sheet(*drawn))
         if found.mask is not None and analysis.probability is not None:
             write_mask(folder / 'mask.png', found.mask)
             write_probabilities(folder / 'probability.png', analysis.probability, bits=16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import re
 import shutil
@@ -12,12 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-try:
-    import fcntl
-except ImportError:  # Windows, where an open file cannot be removed
-    fcntl = None  # type: ignore[assignment]
+#: None on Windows, where an open file cannot be removed.
+fcntl: Any = importlib.import_module('fcntl') if os.name == 'posix' else None
 
 PREFIX = 'smallobj_mm_page_'
 _LOCK = 'in_use'

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Literal, Union
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.structures import BaseDataElement
 
 from smallobj_mm.deployment.exported_model import build_exported, is_exported
 from smallobj_mm.models.building import (
@@ -28,6 +26,7 @@ from smallobj_mm.utils.errors import UserError
 from .assembly import DetectionAssembler, SegmentationAssembler
 from .predicting import Predictor, input_shapes
 from .preparing import ImagePreparer, find_pipeline
+from .result import Result
 from .sources import Inputs, Source, list_sources
 from .tiling import TileGrid, check_tiling
 
@@ -37,28 +36,11 @@ _UNREADABLE = (ValueError, OSError)
 _Assembler = Union[DetectionAssembler, SegmentationAssembler]
 
 
-@dataclass
-class Inference:
-    """What came of an image.
-
-    Attributes:
-        source: Where the image is from.
-        sample: The result; None if the image cannot be read.
-        image: Array (H, W, 3) or (H, W), BGR; None if it cannot be read.
-        error: Why it cannot be read; None if it can.
-    """
-
-    source: Source
-    sample: BaseDataElement | None = None
-    image: np.ndarray | None = None
-    error: Exception | None = None
-
-
 class _Running:
     """An image some of whose tiles are not through the network yet."""
 
-    def __init__(self, inference: Inference, assembler: _Assembler | None) -> None:
-        self.inference = inference
+    def __init__(self, result: Result, assembler: _Assembler | None) -> None:
+        self.result = result
         self.assembler = assembler
         self.open = len(assembler.grid) if assembler else 0
 
@@ -107,8 +89,8 @@ class SmallObjectInferencer:
 
     Example:
         >>> inferencer = SmallObjectInferencer('ismallnet_s_nuaa')  # doctest: +SKIP
-        >>> (sample,) = inferencer('frame.png', tile=640)  # doctest: +SKIP
-        >>> sample.pred_instances.bboxes  # doctest: +SKIP
+        >>> (result,) = inferencer('frame.png', tile=640)  # doctest: +SKIP
+        >>> result.to_pandas()  # doctest: +SKIP
     """
 
     def __init__(
@@ -155,12 +137,13 @@ class SmallObjectInferencer:
         tile: int | None = 640,
         overlap: float = 0.2,
         threshold: float | None = None,
-    ) -> list[BaseDataElement]:
+        errors: Literal['raise', 'keep'] = 'raise',
+    ) -> list[Result]:
         """Predict.
 
         Args:
-            images: A path, folder, glob pattern, video or array (H, W[, 3]) in uint8 (BGR), or
-                several of them.
+            images: A path, folder, glob pattern, video, PIL image or array (H, W[, 1, 3 or 4]) in
+                uint8 or uint16 (BGR), or several of them.
             batch_size: Images, or tiles of images, that go through the network at once.
             tile: Side in px of the tiles that larger images are cut into; each goes through the
                 config's test pipeline like an image. None gives the network whole images.
@@ -168,9 +151,12 @@ class SmallObjectInferencer:
                 size are seen whole by one tile at least.
             threshold: Least score of boxes; probability above which a pixel is a target. None
                 takes what the config says.
+            errors: 'raise' stops at an image that cannot be read; 'keep' goes on, and the result
+                in its place has the ``error`` and no ``sample``.
 
         Returns:
-            A ``DetDataSample`` or ``SegDataSample`` for each image, in pixels of the image. Both
+            A :class:`~smallobj_mm.inference.Result` for each image, in pixels of the image: the
+            ``DetDataSample`` or ``SegDataSample`` with what people do with it. Both
             have ``pred_instances`` (bboxes, scores, labels; of segmentation also centroids and
             areas), see :func:`~smallobj_mm.inference.find_targets`. Segmentation also gives
             ``seg_logits`` (1, H, W), the probability, and ``pred_sem_seg`` (1, H, W), the mask.
@@ -179,12 +165,15 @@ class SmallObjectInferencer:
             FileNotFoundError: An image is not there.
             UserError: An image cannot be read, or an option is out of its range.
         """
-        samples = []
-        for result in self.stream(list_sources(images), batch_size, tile, overlap, threshold):
-            if result.error is not None:
+        if errors not in ('raise', 'keep'):
+            raise UserError(f'errors is {errors!r}, expected raise or keep')
+        results = []
+        sources = list_sources(images, keep_missing=errors == 'keep')
+        for result in self.stream(sources, batch_size, tile, overlap, threshold):
+            if result.error is not None and errors == 'raise':
                 raise result.error
-            samples.append(result.sample)
-        return samples
+            results.append(result.release())
+        return results
 
     def stream(
         self,
@@ -194,7 +183,7 @@ class SmallObjectInferencer:
         overlap: float = 0.2,
         threshold: float | None = None,
         on_progress: Callable[[float], None] | None = None,
-    ) -> Iterator[Inference]:
+    ) -> Iterator[Result]:
         """Predict images one after the other; those that cannot be read do not stop it.
 
         Images are read when their turn comes; only those of the current batch are in memory.
@@ -248,14 +237,9 @@ class SmallObjectInferencer:
     ) -> _Running:
         """Read an image and lay tiles over it."""
         try:
-            if source.array is not None:
-                image = self.preparer.adopt(source.array, source.path)
-            elif source.read is not None:
-                image = self.preparer.adopt(source.read(), source.path)
-            else:
-                image = self.preparer.read(source.path)
+            image = self.read(source)
         except _UNREADABLE as error:
-            return _Running(Inference(source, error=error), None)
+            return _Running(Result(source, self.classes, error=error), None)
         height, width = image.shape[:2]
         grid = TileGrid(height, width, tile, overlap)
         assembler: _Assembler
@@ -264,14 +248,29 @@ class SmallObjectInferencer:
         else:
             least = self.default_threshold if threshold is None else threshold
             assembler = SegmentationAssembler(grid, least)
-        return _Running(Inference(source, image=image), assembler)
+        result = Result(source, self.classes, image=image, reader=self.read)
+        return _Running(result, assembler)
+
+    def read(self, source: Source) -> np.ndarray:
+        """The image of a source, (H, W, 3) or (H, W), BGR, as the pipeline's loading step has it.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            UserError: It cannot be read as an image.
+        """
+        if source.array is not None:
+            return self.preparer.adopt(source.array, source.path)
+        if source.read is not None:
+            return self.preparer.adopt(source.read(), source.path)
+        return self.preparer.read(source.path)
 
     def _prepare(self, running: _Running, index: int) -> dict:
         """A tile as the network is given it."""
-        inference, assembler = running.inference, running.assembler
-        assert assembler is not None and inference.image is not None  # or it would have no tiles
-        part = assembler.grid.tiles[index].cut(inference.image)
-        return self.preparer.prepare(part, inference.source.path)
+        result, assembler = running.result, running.assembler
+        image = result.image
+        assert assembler is not None and image is not None  # or it would have no tiles
+        part = assembler.grid.tiles[index].cut(image)
+        return self.preparer.prepare(part, result.source.path)
 
     def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
         """Give tiles of one size to the network, and the results to their images."""
@@ -282,17 +281,15 @@ class SmallObjectInferencer:
             running.open -= 1
 
     @staticmethod
-    def _finish(running: _Running) -> Inference:
+    def _finish(running: _Running) -> Result:
         """Put the tiles of an image together."""
-        inference = running.inference
-        if running.assembler is not None and inference.image is not None:
+        result = running.result
+        if running.assembler is not None:
             sample = running.assembler.finish()
-            size = inference.image.shape[:2]
-            sample.set_metainfo(
-                dict(img_path=inference.source.path, ori_shape=size, img_shape=size)
-            )
-            inference.sample = sample
-        return inference
+            size = (running.assembler.grid.height, running.assembler.grid.width)
+            sample.set_metainfo(dict(img_path=result.source.path, ori_shape=size, img_shape=size))
+            result.sample = sample
+        return result
 
     @staticmethod
     def _report(

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Results drawn such that small targets stay visible."""
+"""Results drawn such that small targets stay visible, in images of any size."""
 
 from __future__ import annotations
 
@@ -7,59 +7,199 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from mmengine.structures import BaseDataElement
 
 from smallobj_mm.visualization import class_colours
-from smallobj_mm.visualization.irstd_marks import draw_verdict
-from smallobj_mm.visualization.sample_drawing import legend_strip
+from smallobj_mm.visualization.target_drawing import (
+    OUTLINE,
+    add_legend,
+    as_bgr,
+    contact_sheet,
+    draw_frames,
+    draw_numbers,
+    draw_outline,
+    enlarge,
+    picture_scale,
+)
 
-from .targets import Targets, find_targets
+from .targets import Targets
 
 #: Small images are enlarged by whole numbers until their longer side has about so many pixels.
 SIDE = 512
+#: Numbered targets, the best first: more would hide the image.
+MOST_NUMBERS = 100
+#: Enlarged targets of a contact sheet, the best first.
+MOST_ENLARGED = 24
+#: Side of an enlarged target in px, and the sides in px of what is cut out around it.
+CELL, WINDOWS = 256, (32, 64, 128, 256)
+#: Least side of what is cut out, as a multiple of the target's longer side.
+SURROUNDINGS = 1.6
+#: Grey levels between the darkest and the brightest pixel that are stretched at most.
+LEAST_CONTRAST = 13.0
+#: Least side of a frame, in widths of its line.
+_LEAST_FRAME = 4
 
 
-def draw_result(image: np.ndarray, sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray:
-    """The picture of a result.
+def draw_result(
+    image: np.ndarray,
+    targets: Targets,
+    classes: Sequence[str],
+    mask: np.ndarray | None = None,
+    numbers: bool = True,
+    beside: bool = False,
+    labels: Sequence[str] | None = None,
+) -> np.ndarray:
+    """The picture of a result: frames around boxes, outlines around masks, numbers, a legend.
 
-    Detections are frames around the objects; masks are outlined, beside the image itself.
+    Lines and letters are as large as the image asks for; small images are enlarged.
 
     Args:
         image: Array (H, W), (H, W, 1) or (H, W, 3), BGR.
-        sample: What :class:`~smallobj_mm.inference.SmallObjectInferencer` gives for it.
+        targets: What was found in it.
         classes: Names by label.
+        mask: Array (H, W) of segmentation, which is outlined instead of frames.
+        numbers: Whether the best targets are numbered as in the table.
+        beside: Whether the image without marks is beside it.
+        labels: Texts in the place of the numbers.
 
     Returns:
         Array (h, w, 3) uint8, BGR, with a legend below.
     """
-    image = np.clip(image, 0, 255).astype(np.uint8).reshape(*image.shape[:2], -1)
-    image = image.repeat(3, axis=2) if image.shape[2] == 1 else image
+    image = as_bgr(image)
     zoom = max(round(SIDE / max(image.shape[:2])), 1)
-    if 'pred_sem_seg' in sample:
-        mask = sample.pred_sem_seg.data[0].cpu().numpy()
-        return draw_verdict(image, mask, None, zoom)
-    return draw_boxes(image, find_targets(sample), classes, zoom)
+    canvas = enlarge(image, zoom)
+    scale = picture_scale(canvas.shape)
+    mark_targets(canvas, targets, classes, mask, zoom)
+    if numbers or labels is not None:
+        texts = labels or [str(number + 1) for number in range(len(targets.scores))]
+        draw_numbers(canvas, targets.bboxes[:MOST_NUMBERS] * zoom, texts[:MOST_NUMBERS], scale)
+    if beside:
+        gap = np.full((len(canvas), max(round(2 * scale), 2), 3), 255, np.uint8)
+        canvas = np.concatenate([enlarge(image, zoom), gap, canvas], axis=1)
+    return add_legend(canvas, legend_entries(targets, classes, mask is not None), scale)
 
 
-def draw_boxes(
-    image: np.ndarray, targets: Targets, classes: Sequence[str], zoom: int = 1
-) -> np.ndarray:
-    """The image with a frame just outside of each box, and a legend that counts the classes.
+def mark_targets(
+    canvas: np.ndarray,
+    targets: Targets,
+    classes: Sequence[str],
+    mask: np.ndarray | None = None,
+    zoom: float = 1,
+) -> None:
+    """Outline a mask, or frame boxes, in place.
 
     Args:
-        image: Array (H, W, 3) uint8, BGR.
-        targets: The boxes.
+        canvas: Array (h, w, 3) uint8, BGR: the image, enlarged.
+        targets: In px of the image.
         classes: Names by label.
-        zoom: The image is enlarged this many times, without interpolation.
+        mask: Array of the image's size; frames are drawn if None.
+        zoom: How many times the image is enlarged.
     """
-    canvas = np.ascontiguousarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
-    colours = [tuple(map(int, colour)) for colour in class_colours(len(classes))]
-    low = np.floor(targets.bboxes[:, :2] * zoom).astype(int) - 1
-    high = np.ceil(targets.bboxes[:, 2:] * zoom).astype(int)
-    # The best last, so that it lies above the others.
-    for one, other, label in zip(low[::-1].tolist(), high[::-1].tolist(), targets.labels[::-1]):
-        cv2.rectangle(canvas, one, other, colours[label], 1)
+    scale = picture_scale(canvas.shape)
+    if mask is not None:
+        large = mask if zoom == 1 else enlarge(mask != 0, int(zoom))
+        draw_outline(canvas, large, OUTLINE, scale)
+        return
+    colours = class_colours(len(classes))
+    draw_frames(canvas, _grown(targets.bboxes * zoom, scale), colours[targets.labels], scale)
+
+
+def _grown(bboxes: np.ndarray, scale: float) -> np.ndarray:
+    """Boxes with the least size that a frame of this width can have and be seen as one."""
+    middle = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+    least = _LEAST_FRAME * (scale if scale > 1 else 0)
+    half = np.maximum(bboxes[:, 2:] - bboxes[:, :2], least) / 2
+    return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def legend_entries(
+    targets: Targets, classes: Sequence[str], segmentation: bool
+) -> list[tuple[str, Sequence[int]]]:
+    """How many targets of each class there are, in their colours."""
     counts = np.bincount(targets.labels, minlength=len(classes))
+    colours = [OUTLINE] * len(classes) if segmentation else class_colours(len(classes)).tolist()
     entries = [(f'{n} {c}', colour) for n, c, colour in zip(classes, counts, colours) if c]
-    entries = entries or [('nothing found', (255, 255, 255))]
-    return np.concatenate([canvas, legend_strip(entries, canvas.shape[1])], axis=0)
+    return entries or [('nothing found', (255, 255, 255))]
+
+
+def draw_contact_sheet(
+    image: np.ndarray,
+    targets: Targets,
+    classes: Sequence[str],
+    mask: np.ndarray | None = None,
+    most: int = MOST_ENLARGED,
+) -> np.ndarray:
+    """The best targets, enlarged, with their numbers, classes and scores.
+
+    Args:
+        image: Array (H, W), (H, W, 1) or (H, W, 3), BGR.
+        targets: What was found in it.
+        classes: Names by label.
+        mask: Array (H, W) of segmentation.
+        most: Most targets that are shown.
+
+    Returns:
+        Array (h, w, 3) uint8, BGR.
+    """
+    cells = [
+        enlarge_target(image, targets, index, classes, mask)
+        for index in range(min(len(targets.scores), most))
+    ]
+    return contact_sheet(cells, [caption(targets, i, classes, '  ') for i in range(len(cells))])
+
+
+def caption(targets: Targets, index: int, classes: Sequence[str], between: str = ' · ') -> str:
+    """Number, class and score of a target."""
+    kind = classes[targets.labels[index]]
+    return between.join([str(index + 1), kind, f'{targets.scores[index]:.2f}'])
+
+
+def enlarge_target(
+    image: np.ndarray,
+    targets: Targets,
+    index: int,
+    classes: Sequence[str],
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """A target cut out with what surrounds it; its contrast is stretched.
+
+    Returns:
+        Array (h, w, 3) uint8, BGR, whose longer side is :data:`CELL`.
+    """
+    window = target_window(targets.bboxes[index], image.shape[:2])
+    part = as_bgr(stretched(image[window]))
+    zoom = max(CELL // max(part.shape[:2]), 1)
+    canvas = enlarge(part, zoom)
+    offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
+    own = targets.take(slice(index, index + 1))
+    own = own._replace(bboxes=own.bboxes - offset)
+    mark_targets(canvas, own, classes, None if mask is None else mask[window], zoom)
+    return fit_cell(canvas)
+
+
+def target_window(bbox: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a square around a box, moved into the image where it reaches beyond."""
+    length = float(max(bbox[2:] - bbox[:2])) * SURROUNDINGS
+    side = next((side for side in WINDOWS if side >= length), int(np.ceil(length)))
+    slices = []
+    for axis, size in zip((1, 0), shape):
+        middle = float(bbox[axis] + bbox[axis + 2]) / 2
+        start = int(np.clip(round(middle - side / 2), 0, max(size - side, 0)))
+        slices.append(slice(start, min(start + side, size)))
+    return slices[0], slices[1]
+
+
+def stretched(part: np.ndarray) -> np.ndarray:
+    """Grey levels spread: many targets are hardly brighter than their ground."""
+    low, high = float(part.min()), float(part.max())
+    scaled = (part - np.float32(low)) * np.float32(255 / max(high - low, LEAST_CONTRAST))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def fit_cell(part: np.ndarray) -> np.ndarray:
+    """A part whose longer side is that of a cell."""
+    factor = CELL / max(part.shape[:2])
+    if factor == 1:
+        return part
+    size = tuple(max(round(side * factor), 1) for side in part.shape[1::-1])
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+    return cv2.resize(part, size, interpolation=method)

@@ -8,9 +8,12 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
+from smallobj_mm.datasets.transforms.high_bit_depth import with_channels
 from smallobj_mm.datasets.transforms.loading import LoadImageStrict
 from smallobj_mm.models.building import dataset_config
 from smallobj_mm.utils.errors import UserError
+
+from .arrays import plain_array
 
 _LOADERS = ('LoadImageFromFile', 'LoadImageStrict', 'LoadImageFromNDArray')
 #: Steps that read or use the truth.
@@ -70,22 +73,18 @@ class ImagePreparer:
         """An array as :meth:`read` would give it.
 
         Args:
-            array: (H, W), (H, W, 1) or (H, W, 3) uint8, BGR.
+            array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 or uint16, BGR or BGRA.
             name: What it is called, for messages.
 
         Raises:
             UserError: Another shape or type, or no pixels.
         """
-        usable = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
-        if not usable or array.dtype != np.uint8 or array.size == 0:
-            shape = ' x '.join(map(str, array.shape))
-            raise UserError(
-                f'{name}: array {shape} {array.dtype}, expected uint8, H x W or H x W x 3 (BGR); '
-                'scale other types to 0..255'
-            )
+        array = plain_array(array, name, scale=self._load.high_bit_depth == 'scale')
         if self._load.color_type.startswith('color'):
             array = array[..., None] if array.ndim == 2 else array
             array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+        elif self._load.color_type.startswith('grayscale') and array.ndim == 3:
+            array = with_channels(np.squeeze(array, axis=2) if array.shape[2] == 1 else array, True)
         return array.astype(np.float32) if self._load.to_float32 else array
 
     def prepare(self, image: np.ndarray, path: str) -> dict:

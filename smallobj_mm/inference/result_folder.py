@@ -6,42 +6,51 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import PathLike, atomic_write_json
 from smallobj_mm.utils.probability_maps import foreground_probability
 
-from .inferencer import Inference, SmallObjectInferencer
-from .pictures import draw_result
+from .coco_ids import CocoIds
+from .inferencer import SmallObjectInferencer
+from .result import Result
 from .sources import Source
-from .targets import find_targets
 from .writers import (
     Record,
     result_path,
     write_coco,
+    write_coco_images,
     write_csv,
     write_mask,
     write_png,
     write_probabilities,
 )
 
-_FORMAT = 1
+#: Of the records; those of an earlier format are not continued.
+_FORMAT = 2
+#: What may be drawn of each image: the folder, and how it is drawn.
+PICTURES = ('single', 'beside')
 
 
 class ResultFolder:
     """Results in one folder, each file whole or not there.
 
     ``records/NAME.json`` is written last of an image's files and says that it is finished;
-    ``masks/``, ``probabilities/`` and ``pictures/`` hold its PNGs; ``predictions.json`` (COCO)
-    and ``targets.csv`` are made of all records by :meth:`summarize`.
+    ``masks/``, ``probabilities/``, ``pictures/`` and ``enlarged/`` hold its PNGs;
+    ``predictions.json`` (a COCO results array), ``images.json`` (its images and categories) and
+    ``targets.csv`` are made of all records by :meth:`summarize`.
 
     Args:
         folder: The folder, made if missing.
         inferencer: What the results come from.
         options: What else they depend on, such as the tile: plain numbers and strings.
         probability_bits: 8 or 16 to write probability maps of segmentation, None not to.
-        pictures: Whether to draw pictures.
+        pictures: How pictures are drawn: 'single', or 'beside' the image without marks; None for
+            no pictures.
+        enlarged: Whether to draw contact sheets of enlarged targets.
+        coco_json: A COCO file, whose ids of images and categories predictions.json gets.
 
     Raises:
         UserError: The folder holds results of other weights, another config or other options.
@@ -53,13 +62,20 @@ class ResultFolder:
         inferencer: SmallObjectInferencer,
         options: dict,
         probability_bits: int | None = None,
-        pictures: bool = False,
+        pictures: str | None = None,
+        enlarged: bool = False,
+        coco_json: PathLike | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.segmentation = inferencer.task == 'segmentation'
         self.classes = inferencer.classes
         self.bits = probability_bits
+        if pictures is not None and pictures not in PICTURES:
+            raise UserError(f'pictures is {pictures!r}, expected one of {", ".join(PICTURES)}')
         self.pictures = pictures
+        self.enlarged = enlarged
+        names = self.classes[int(self.segmentation) :]
+        self.ids = None if coco_json is None else CocoIds(coco_json, names)
         settings = dict(
             format=_FORMAT,
             config=inferencer.name,
@@ -68,6 +84,7 @@ class ResultFolder:
             weights_hash=_hash(inferencer.weights_path.read_bytes()),
             probability_bits=probability_bits,
             pictures=pictures,
+            enlarged=enlarged,
             **options,
         )
         self._adopt(settings)
@@ -97,7 +114,7 @@ class ResultFolder:
         if not path.is_file():
             return False
         record = _read_json(path)
-        same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.path)
+        same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.label)
         same_content = record.get('stamp') == _stamp(source.path)
         if not same_file and not same_content:
             raise UserError(
@@ -106,15 +123,19 @@ class ResultFolder:
             )
         return same_content and all(file.is_file() for file in self._files(source.name).values())
 
-    def add(self, inference: Inference) -> None:
+    def add(self, result: Result, tracks: list[int] | None = None) -> None:
         """Write the results of an image.
+
+        Args:
+            result: What came of it.
+            tracks: Number of the track of each target, 0 of none.
 
         Raises:
             UserError: It could not be read, so that there are none.
         """
-        source, sample, image = inference.source, inference.sample, inference.image
-        if sample is None or image is None:
-            raise UserError(f'{source.path}: has no result to write ({inference.error})')
+        source, sample = result.source, result.sample
+        if sample is None:
+            raise UserError(f'{source.path}: has no result to write ({result.error})')
         stamp = _stamp(source.path)
         files = self._files(source.name)
         if 'masks' in files:
@@ -123,14 +144,14 @@ class ResultFolder:
             probability = foreground_probability(sample, source.path)
             write_probabilities(files['probabilities'], probability, self.bits)
         if 'pictures' in files:
-            write_png(files['pictures'], draw_result(image, sample, self.classes))
-        height, width = sample.ori_shape
-        targets = find_targets(sample)
-        record = Record(source.name, source.path, width, height, stamp, targets)
+            write_png(files['pictures'], result.draw(beside=self.pictures == 'beside'))
+        if 'enlarged' in files:
+            write_png(files['enlarged'], result.draw_enlarged())
+        record = replace(result.record(), stamp=stamp, tracks=tracks)
         atomic_write_json(self._record_path(source.name), record.as_json())
 
     def summarize(self) -> int:
-        """Write ``predictions.json`` and ``targets.csv`` from all records.
+        """Write ``predictions.json``, ``images.json`` and ``targets.csv`` from all records.
 
         Returns:
             The number of images.
@@ -138,7 +159,16 @@ class ResultFolder:
         paths = sorted((self.folder / 'records').rglob('*.json'))
         # A folder of images may be called x.json.
         records = [Record.from_json(_read_json(path)) for path in paths if path.is_file()]
-        write_coco(self.folder / 'predictions.json', records, self.classes, self.segmentation)
+        predictions = self.folder / 'predictions.json'
+        background = self.segmentation
+        missing = write_coco(predictions, records, self.classes, background, self.ids)
+        if self.ids is None:
+            write_coco_images(self.folder / 'images.json', records, self.classes, background)
+        elif missing:
+            print(
+                f'{self.ids.path}: has {len(records) - missing} of {len(records)} images; the '
+                f'others are not in {predictions}'
+            )
         write_csv(self.folder / 'targets.csv', records, self.classes)
         return len(records)
 
@@ -150,7 +180,8 @@ class ResultFolder:
         wanted = dict(
             masks=self.segmentation,
             probabilities=self.segmentation and self.bits is not None,
-            pictures=self.pictures,
+            pictures=self.pictures is not None,
+            enlarged=self.enlarged,
         )
         return {
             kind: result_path(self.folder / kind, name, '.png')

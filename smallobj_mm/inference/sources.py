@@ -16,9 +16,12 @@ from typing import Union
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from smallobj_mm.datasets.files import list_files, list_images, strip_image_suffix
 from smallobj_mm.utils.errors import UserError
+
+from .arrays import pil_array
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
 
@@ -27,7 +30,7 @@ RESULT_SUFFIXES = ('.json', '.png')
 #: Longest name of a file, in bytes, that leaves room for another ending; most allow 255.
 _LONGEST_NAME = 230
 
-One = Union[str, 'os.PathLike[str]', np.ndarray, torch.Tensor]
+One = Union[str, 'os.PathLike[str]', np.ndarray, torch.Tensor, Image.Image]
 Inputs = Union[One, Iterable[One]]
 
 
@@ -40,20 +43,34 @@ class Source:
         path: Its file, for messages and for the data sample; of an array its name.
         array: The image itself if it is no file.
         read: Reads the image where it is neither an image file nor an array.
+        frame: Number of a frame of a video, from 0; None of anything else.
     """
 
     name: str
     path: str
     array: np.ndarray | None = None
     read: Callable[[], np.ndarray] | None = None
+    frame: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What rows and results call it: its path, of a frame with the frame's name."""
+        return self.path if self.frame is None else f'{self.path}/{frame_name(self.frame)}'
 
 
-def list_sources(inputs: Inputs) -> list[Source]:
+def frame_name(index: int) -> str:
+    """What a frame of a video is called."""
+    return f'frame_{index:06d}'
+
+
+def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
     """All images of some inputs, each once, in their order.
 
     Args:
-        inputs: A path, folder (with its subfolders), glob pattern, video or array (H, W[, 3]) in
-            uint8 (BGR), or several of them.
+        inputs: A path, folder (with its subfolders), glob pattern, video, PIL image or array
+            (H, W[, 1, 3 or 4]) in uint8 or uint16 (BGR), or several of them.
+        keep_missing: Whether a path that is not there, or a folder without an image, has a source
+            of its own that raises the error when it is read.
 
     Returns:
         The images; those of a folder by name, a video's frames in their order.
@@ -64,19 +81,28 @@ def list_sources(inputs: Inputs) -> list[Source]:
             in different folders.
         UserError: An input is something else.
     """
-    if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor)):
+    if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor, Image.Image)):
         inputs = [inputs]
     found: list[Source] = []
     for number, one in enumerate(inputs):
         if isinstance(one, (np.ndarray, torch.Tensor)):
             array = one.numpy() if isinstance(one, torch.Tensor) else one
             found.append(Source(f'array_{number:06d}', f'array {number}', array))
+        elif isinstance(one, Image.Image):
+            read = partial(pil_array, one)
+            found.append(Source(f'image_{number:06d}', f'image {number}', read=read))
         elif isinstance(one, (str, os.PathLike)):
-            found += _from_path(os.fspath(one))
+            try:
+                found += _from_path(os.fspath(one))
+            except (FileNotFoundError, UserError) as error:
+                if not keep_missing:
+                    raise
+                name = f'missing_{number:06d}'
+                found.append(Source(name, os.fspath(one), read=partial(_fail, error)))
         else:
             raise UserError(
-                f'input {number} is a {type(one).__name__}, expected a path, a folder, a pattern '
-                'or an array'
+                f'input {number} is a {type(one).__name__}, expected a path, a folder, a pattern, '
+                'a PIL image or an array'
             )
     unique = {(os.path.realpath(s.path), s.name if s.read else ''): s
               for s in reversed(found) if s.array is None}  # fmt: skip
@@ -125,7 +151,7 @@ def _from_file(path: str, name: str) -> list[Source]:
     except ValueError as error:  # told when its turn comes, as of an unreadable image
         return [Source(stem, path, read=partial(_fail, error))]
     return [
-        Source(f'{stem}/frame_{index:06d}', path, read=partial(video.frame, index))
+        Source(f'{stem}/{frame_name(index)}', path, read=partial(video.frame, index), frame=index)
         for index in range(len(video))
     ]
 

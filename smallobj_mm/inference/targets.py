@@ -20,7 +20,8 @@ class Targets(NamedTuple):
         bboxes: Array (n, 4) float32, x1, y1, x2, y2.
         centroids: Array (n, 2) float32, x and y: the mean of a mask's pixels, the middle of a box.
         areas: Array (n,) float32, pixels of a mask, area of a box.
-        scores: Array (n,) float32 in [0, 1]: a detector's, or the mean probability of a mask.
+        scores: Array (n,) float32 in [0, 1]: a detector's, or the highest probability of a mask's
+            pixels, which does not depend on the threshold that the mask is cut out with.
         labels: Array (n,) int64, of the class.
     """
 
@@ -30,9 +31,16 @@ class Targets(NamedTuple):
     scores: np.ndarray
     labels: np.ndarray
 
+    def take(self, index: np.ndarray | slice) -> Targets:
+        """Some of them."""
+        return Targets(*(values[index] for values in self))
+
 
 def mask_targets(mask: np.ndarray, probability: np.ndarray, label: int = 1) -> Targets:
     """The 8-connected components of a mask as targets, best first.
+
+    Of equal scores that comes first whose best pixel a scan row by row meets first. So a lower
+    threshold of the mask adds targets to a list, or joins some, and changes no score.
 
     Args:
         mask: Array (H, W), not 0 where a target is.
@@ -52,9 +60,14 @@ def mask_targets(mask: np.ndarray, probability: np.ndarray, label: int = 1) -> T
         np.minimum.at(low[axis], index, values)
         np.maximum.at(high[axis], index, values + 1)
     areas = found.areas.astype(np.float32)
-    total = np.bincount(index, weights=probability[rows, columns], minlength=number)
-    scores = (total / np.maximum(areas, 1)).astype(np.float32)
-    order = np.argsort(-scores, kind='stable')
+    values = np.asarray(probability[rows, columns], dtype=np.float32)
+    # The pixels in rising order of their probability, of equal ones from the last in the scan: the
+    # last assignment to a repeated index stays.
+    rising = np.lexsort((-np.arange(len(values)), values))
+    best = np.zeros(number, dtype=np.int64)
+    best[index[rising]] = rising
+    scores = values[best]
+    order = np.lexsort((best, -scores))
     bboxes = np.concatenate([low, high]).T.astype(np.float32)
     # find_components counts from the middle of the first pixel.
     centroids = (found.centroids + 0.5).astype(np.float32)

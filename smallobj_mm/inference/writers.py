@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,10 +16,13 @@ from smallobj_mm.utils.io import PathLike, atomic_write_bytes, atomic_write_json
 from smallobj_mm.utils.messages import printable
 from smallobj_mm.utils.probability_maps import encode_probabilities
 
+from .coco_ids import CocoIds
 from .targets import Targets
 
+#: One line for each target; ``frame`` of a video and ``track`` of a tracker, else empty.
 CSV_COLUMNS = (
-    'image', 'class', 'score', 'x1', 'y1', 'x2', 'y2', 'centroid_x', 'centroid_y', 'area',
+    'image', 'frame', 'target', 'track', 'class', 'score', 'x1', 'y1', 'x2', 'y2',
+    'centroid_x', 'centroid_y', 'area',
 )  # fmt: skip
 
 
@@ -29,11 +32,13 @@ class Record:
 
     Attributes:
         name: What its results are called.
-        file: Its path as it was given.
+        file: Its path as it was given; of a frame of a video followed by the frame's name.
         width: Of the image, px.
         height: Of the image, px.
         stamp: Size in bytes and time of change in ns of its file; empty if it is no file.
         targets: What was found in it.
+        frame: Number of a frame of a video, from 0; None of an image.
+        tracks: Number of the track of each target, 0 of none; None without a tracker.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Record:
     height: int
     stamp: list[int]
     targets: Targets
+    frame: int | None = None
+    tracks: list[int] | None = None
 
     def as_json(self) -> dict:
         """The record as plain lists and numbers."""
@@ -65,46 +72,110 @@ class Record:
             np.array(found['labels'], dtype=np.int64),
         )
         width, height = content['width'], content['height']
-        return cls(content['name'], content['file'], width, height, content['stamp'], targets)
+        return cls(
+            content['name'], content['file'], width, height, content['stamp'], targets,
+            content.get('frame'), content.get('tracks'),
+        )  # fmt: skip
+
+
+def target_rows(record: Record, classes: Sequence[str]) -> Iterator[tuple]:
+    """A row of :data:`CSV_COLUMNS` for each target, best first, with numbers as such."""
+    columns = (values.tolist() for values in record.targets)
+    tracks = record.tracks or [0] * len(record.targets.scores)
+    frame = '' if record.frame is None else record.frame
+    for number, (box, centroid, area, score, label) in enumerate(zip(*columns), 1):
+        track = tracks[number - 1] or ''
+        yield (printable(record.file), frame, number, track, classes[label], score, *box,
+               *centroid, area)  # fmt: skip
+
+
+def coco_categories(classes: Sequence[str], background: bool, ids: CocoIds | None) -> list[dict]:
+    """The categories of classes: with the ids of a user's file, else counted from 1.
+
+    Args:
+        classes: Names by label.
+        background: Whether the first class is the background, which is no category.
+        ids: Those of the user's COCO file.
+    """
+    names = classes[int(background) :]
+    numbers = range(1, len(names) + 1) if ids is None else ids.categories
+    return [dict(id=number, name=name) for number, name in zip(numbers, names)]
+
+
+def coco_results(
+    targets: Targets,
+    image_id: int | str,
+    categories: Sequence[dict],
+    background: bool = False,
+) -> list[dict]:
+    """Targets as entries of a COCO results array: image_id, category_id, bbox, score, area.
+
+    Args:
+        targets: Of one image.
+        image_id: Of the image.
+        categories: See :func:`coco_categories`.
+        background: Whether label 0 is the background.
+    """
+    columns = (values.tolist() for values in targets)
+    return [
+        dict(
+            image_id=image_id, category_id=categories[label - int(background)]['id'],
+            bbox=[x1, y1, x2 - x1, y2 - y1], score=score, area=area,
+        )
+        for (x1, y1, x2, y2), _, area, score, label in zip(*columns)
+    ]  # fmt: skip
 
 
 def write_coco(
-    path: PathLike, records: Iterable[Record], classes: Sequence[str], background: bool = False
-) -> None:
-    """Write targets as a COCO file: images, categories, and annotations with a ``score``.
+    path: PathLike,
+    records: Iterable[Record],
+    classes: Sequence[str],
+    background: bool = False,
+    ids: CocoIds | None = None,
+) -> int:
+    """Write targets as a COCO results array, which ``loadRes`` of pycocotools takes.
 
     Args:
         path: The file (.json).
-        records: The images; their ids count from 1.
-        classes: Names by label; category ids count from 1.
+        records: The images. An image's id is that of the user's file, else its file name.
+        classes: Names by label.
+        background: Whether the first class is the background, which is no category.
+        ids: Those of the user's COCO file; images that it does not have are left out.
+
+    Returns:
+        The number of images that are left out.
+    """
+    categories = coco_categories(classes, background, ids)
+    results: list[dict] = []
+    missing = 0
+    for record in records:
+        image_id = printable(record.file) if ids is None else ids.image(record.file)
+        if image_id is None:
+            missing += 1
+        else:
+            results += coco_results(record.targets, image_id, categories, background)
+    atomic_write_json(path, results)
+    return missing
+
+
+def write_coco_images(
+    path: PathLike, records: Iterable[Record], classes: Sequence[str], background: bool = False
+) -> None:
+    """Write a COCO file without annotations: what the ids of :func:`write_coco` stand for.
+
+    Args:
+        path: The file (.json).
+        records: The images; an image's id is its file name.
+        classes: Names by label.
         background: Whether the first class is the background, which is no category.
     """
-    first = int(background)
-    categories = [
-        dict(id=label - first + 1, name=name)
-        for label, name in enumerate(classes)
-        if label >= first
+    images = [
+        dict(id=name, file_name=name, width=record.width, height=record.height)
+        for record in records
+        for name in [printable(record.file)]
     ]
-    images: list[dict] = []
-    annotations: list[dict] = []
-    for number, record in enumerate(records, 1):
-        images.append(
-            dict(
-                id=number,
-                file_name=printable(record.file),
-                width=record.width,
-                height=record.height,
-            )
-        )
-        columns = (values.tolist() for values in record.targets)
-        for (x1, y1, x2, y2), _, area, score, label in zip(*columns):
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1, image_id=number, category_id=label - first + 1,
-                    bbox=[x1, y1, x2 - x1, y2 - y1], area=area, score=score, iscrowd=0,
-                )
-            )  # fmt: skip
-    atomic_write_json(path, dict(images=images, annotations=annotations, categories=categories))
+    categories = coco_categories(classes, background, None)
+    atomic_write_json(path, dict(images=images, annotations=[], categories=categories))
 
 
 def write_csv(path: PathLike, records: Iterable[Record], classes: Sequence[str]) -> None:
@@ -119,10 +190,9 @@ def write_csv(path: PathLike, records: Iterable[Record], classes: Sequence[str])
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(CSV_COLUMNS)
     for record in records:
-        columns = (values.tolist() for values in record.targets)
-        for box, centroid, area, score, label in zip(*columns):
-            numbers = (f'{value:.2f}' for value in (*box, *centroid, area))
-            writer.writerow([printable(record.file), classes[label], f'{score:.4f}', *numbers])
+        for *head, score, x1, y1, x2, y2, cx, cy, area in target_rows(record, classes):
+            numbers = (f'{value:.2f}' for value in (x1, y1, x2, y2, cx, cy, area))
+            writer.writerow([*head, f'{score:.4f}', *numbers])
     atomic_write_text(path, text.getvalue())
 
 

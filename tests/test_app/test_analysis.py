@@ -92,12 +92,12 @@ def test_large_images_are_reduced_and_small_targets_stay():
         picture = draw(one, found, view)
         assert picture.shape == (288, REDUCED, 3)
         assert picture[30:34, -8:].any()
-    assert draw(one, found, 'Outlines', reduce=False).shape == image.shape
 
 
 def test_enlarged_targets(analysis):
     from smallobj_mm.app.analysis import find
-    from smallobj_mm.app.drawing import CELL, enlarge_targets
+    from smallobj_mm.app.drawing import enlarge_targets
+    from smallobj_mm.inference.pictures import CELL
 
     found = find(analysis, 0.3)
     cells = enlarge_targets(analysis, found)
@@ -132,12 +132,13 @@ def test_rows_and_archive(analysis, tmp_path):
     write_archive(tmp_path / 'results.zip', analysis, found)
     with zipfile.ZipFile(tmp_path / 'results.zip') as archive:
         names = {'targets.csv', 'predictions.json', 'picture.png', 'settings.json'}
+        names |= {'enlarged.png'}
         names |= {'mask.png', 'probability.png'} if analysis.segmentation else set()
         assert set(archive.namelist()) == names
         lines = list(csv.DictReader(archive.read('targets.csv').decode().splitlines()))
         coco = json.loads(archive.read('predictions.json'))
         assert [line['image'] for line in lines] == ['frame.png'] * 2
-        assert [one['bbox'] for one in coco['annotations']] == [row[2:6] for row in rows]
+        assert [one['bbox'] for one in coco] == [row[2:6] for row in rows]
         if analysis.segmentation:
             mask = cv2.imdecode(np.frombuffer(archive.read('mask.png'), np.uint8), -1)
             np.testing.assert_array_equal(mask == 255, found.mask)

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from mmengine.config import Config
@@ -49,10 +50,10 @@ def test_samples_are_those_of_the_framework(toys, detector, segmentor):
     from mmseg.structures import SegDataSample
 
     image = toys.scene(150, 240, BOXES)
-    assert isinstance(detector(image)[0], DetDataSample)
+    assert isinstance(detector(image)[0].sample, DetDataSample)
     for tile in (None, 64):
         (sample,) = segmentor(image, tile=tile)
-        assert isinstance(sample, SegDataSample)
+        assert isinstance(sample.sample, SegDataSample)
         probability, mask = sample.seg_logits.data, sample.pred_sem_seg.data
         assert probability.shape == mask.shape == (1, 150, 240)
         expected = torch.sigmoid((torch.from_numpy(image[..., 0]).float() - toys.LEVEL) * 0.1)
@@ -129,6 +130,46 @@ def test_stream_goes_on_after_an_unreadable_file(toys, detector, tmp_path):
         detector(tmp_path)
 
 
+@pytest.mark.parametrize('kind', ['detector', 'segmentor'])
+def test_what_a_file_may_be_an_array_and_a_pil_image_may_be_too(toys, request, kind, tmp_path):
+    """Alpha, one channel and 16 bits give what the file of the same pixels gives."""
+    inferencer = request.getfixturevalue(kind)
+    image = toys.scene(64, 80, BOXES[:1])
+    deep = (image.astype(np.uint16) + 3) * 150
+    alpha = np.concatenate([image, np.full((64, 80, 1), 7, np.uint8)], axis=2)
+    for number, array in enumerate((image, image[..., 0], alpha, deep, deep[..., 0])):
+        path = tmp_path / f'{number}.png'
+        cv2.imwrite(str(path), array)
+        of_file, of_array, of_pil = inferencer([path, array, PIL.Image.open(path)])
+        assert len(of_file.targets.scores) == 1
+        # Pillow itself reads a PNG of 16 bits and three channels as one of 8.
+        for other in (of_array,) if array is deep else (of_array, of_pil):
+            for one, two in zip(of_file.targets, other.targets):
+                np.testing.assert_array_equal(one, two)
+            np.testing.assert_array_equal(of_file.image, other.image)
+
+
+def test_one_bad_file_stays_in_its_place(toys, detector, tmp_path):
+    image = toys.scene(64, 80, BOXES[:1])
+    (tmp_path / 'bad.png').write_bytes(b'no image')
+    inputs = [image, tmp_path / 'bad.png', tmp_path / 'gone.png', np.zeros((3, 3)), image]
+    with pytest.raises(FileNotFoundError, match='gone.png'):
+        detector(inputs)
+    results = detector(inputs, errors='keep')
+    assert [result.error is None for result in results] == [True, False, False, False, True]
+    assert boxes_of(results[4]) == BOXES[:1]
+    words = ('bad.png: not readable as an image', 'gone.png: no such file', 'array 3: array 3 x 3')
+    for result, text in zip(results[1:4], words):
+        assert text in str(result.error) and text in repr(result)
+        assert result.sample is None and result.image is None and result._repr_png_() is None
+        with pytest.raises(ValueError, match='has no result'):
+            result.to_coco()
+        with pytest.raises(AttributeError, match='was not read'):
+            result.pred_instances  # noqa: B018
+    with pytest.raises(ValueError, match='errors is .ignore., expected raise or keep'):
+        detector(image, errors='ignore')
+
+
 @pytest.mark.parametrize(
     ('options', 'words'),
     [(dict(batch_size=0), 'batch_size is 0'), (dict(tile=0), 'tile is 0'),
@@ -139,10 +180,11 @@ def test_options_out_of_range(detector, options, words):
         detector(np.zeros((8, 8, 3), np.uint8), **options)
 
 
-@pytest.mark.parametrize('array', [np.zeros((8, 8)), np.zeros((8, 8, 4), np.uint8),
+@pytest.mark.parametrize('array', [np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8),
+                                   np.zeros((8, 8), bool), np.zeros((8, 8, 5), np.uint16),
                                    np.zeros((0, 8), np.uint8)])  # fmt: skip
 def test_arrays_that_are_no_images(detector, array):
-    with pytest.raises(ValueError, match='array 0: array .* expected uint8, H x W or H x W x 3'):
+    with pytest.raises(ValueError, match='array 0: array .* expected uint8 or uint16, H x W'):
         detector(array)
 
 

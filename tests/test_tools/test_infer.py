@@ -70,18 +70,21 @@ def files(folder):
 
 
 def test_detection(task, infer):
-    status, out, err = infer('det', '--tile', 100, '--batch-size', 4, '--pictures')
+    status, out, err = infer('det', '--tile', 100, '--batch-size', 4, '--pictures', '--enlarged')
     assert status == 1 and f'results of 2 images are in {task / "out"}' in out
     *_, count, line = err.rstrip().splitlines()
     assert count == '1 files could not be read:'
     assert line.startswith(f'  {task / "images" / "bad.png"}: not readable as an image')
     assert files(task / 'out') == [
-        'pictures/a.png', 'pictures/sub/b.png', 'predictions.json', 'records/a.json',
-        'records/sub/b.json', 'settings.json', 'targets.csv',
+        'enlarged/a.png', 'enlarged/sub/b.png', 'images.json', 'pictures/a.png',
+        'pictures/sub/b.png', 'predictions.json', 'records/a.json', 'records/sub/b.json',
+        'settings.json', 'targets.csv',
     ]  # fmt: skip
-    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    content = json.loads((task / 'out' / 'images.json').read_text())
     assert [Path(image['file_name']).name for image in content['images']] == ['a.png', 'b.png']
-    found = sorted(tuple(a['bbox']) for a in content['annotations'] if a['image_id'] == 2)
+    results = json.loads((task / 'out' / 'predictions.json').read_text())
+    second = content['images'][1]['id']
+    found = sorted(tuple(a['bbox']) for a in results if a['image_id'] == second)
     assert found == [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in BOXES]
     assert len(rows(task)) == 6 and {row['class'] for row in rows(task)} == {'light'}
     picture = cv2.imread(str(task / 'out/pictures/a.png'))
@@ -106,8 +109,23 @@ def test_segmentation(task, infer):
     assert [row['class'] for row in rows(task)] == ['target'] * 6
     boxes = {tuple(int(float(row[key])) for key in ('x1', 'y1', 'x2', 'y2')) for row in rows(task)}
     assert boxes == set(BOXES)
-    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    content = json.loads((task / 'out' / 'images.json').read_text())
     assert content['categories'] == [dict(id=1, name='target')]
+
+
+def test_ids_of_a_coco_file(task, infer):
+    content = dict(
+        images=[dict(id=40, file_name='a.png')], annotations=[],
+        categories=[dict(id=5, name='light'), dict(id=6, name='lamp')],
+    )  # fmt: skip
+    (task / 'truth.json').write_text(json.dumps(content))
+    status, out, err = infer('det', '--coco-json', task / 'truth.json')
+    assert status == 1 and 'truth.json: has 1 of 2 images; the others are not in' in out, err
+    results = json.loads((task / 'out' / 'predictions.json').read_text())
+    assert {(r['image_id'], r['category_id']) for r in results} == {(40, 5)} and len(results) == 3
+    status, _, err = infer('seg', '--coco-json', task / 'truth.json', out=task / 'seg_out')
+    assert status == 2 and 'no category for target of the model' in err
+    assert not (task / 'seg_out').exists()
 
 
 def test_a_stopped_run_goes_on(task, infer, monkeypatch, toys):
@@ -146,7 +164,7 @@ def test_another_run_into_the_same_folder_is_refused(task, infer):
     for arguments, words in (
         (['--tile', 320], 'tile=640 (now 320)'),
         (['--threshold', 0.5], 'threshold=0.3 (now 0.5)'),
-        (['--pictures'], 'pictures=False (now True)'),
+        (['--pictures'], "pictures=None (now 'single')"),
     ):
         status, out, err = infer('det', *arguments)
         assert status == 2 and words in err and len(err.splitlines()) == 1
@@ -181,7 +199,11 @@ def test_video(task, infer, toys):
         status, said, err = infer('seg', images=path)
         assert status == 0 and ('2 of 2 images are in' in said) == again, err
     assert files(task / 'out' / 'masks') == ['clip/frame_000000.png', 'clip/frame_000001.png']
-    assert len(rows(task)) == 4
+    assert [row['frame'] for row in rows(task)] == ['0', '1', '1', '1']
+    names = [f'{path}/frame_000000', *[f'{path}/frame_000001'] * 3]
+    assert [row['image'] for row in rows(task)] == names
+    results = json.loads((task / 'out' / 'predictions.json').read_text())
+    assert [one['image_id'] for one in results] == names
 
 
 def test_errors_of_one_line(task, infer):
@@ -217,7 +239,7 @@ def test_no_name_ends_the_run(task, infer, toys):
             file.write(image)
     status, out, err = infer('seg', '--pictures', images=task / 'odd')
     assert status == 0 and 'results of 5 images' in out and not err.strip()
-    content = json.loads((task / 'out' / 'predictions.json').read_text())
+    content = json.loads((task / 'out' / 'images.json').read_text())
     assert len(content['images']) == 5
     (task / 'out' / 'predictions.json').read_text().encode('ascii')
     assert len(rows(task)) == 5 * 3
