@@ -19,6 +19,9 @@ class WeightedMixtureDataset:
     each time, with the seeds of the workers. Each data set keeps its own pipeline, to load and
     crop its images; ``pipeline`` is what they have in common after that.
 
+    Transforms of ``pipeline`` that have a method ``prepare``, as TargetCopyPaste does, are prepared
+    when the lists are read: in the main process, so that workers need not do it each epoch.
+
     Works with the samplers of mmengine, in mmseg, mmdet and mmpretrain.
 
     Args:
@@ -92,13 +95,16 @@ class WeightedMixtureDataset:
         return dict(self.datasets[0].metainfo)
 
     def full_init(self) -> None:
-        """Read the lists of all data sets, once."""
+        """Read the lists of all data sets and prepare the common transforms, once."""
         if self._sources is not None:
             return
         for dataset in self.datasets:
             dataset.full_init()
         sizes = [len(dataset) for dataset in self.datasets]
         shares = np.array(self.weights or sizes, float)
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'prepare'):
+                transform.prepare()
         self._sources = _interleaved(shares / shares.sum(), self.length or sum(sizes))
 
     @property

@@ -87,6 +87,24 @@ def test_the_common_pipeline_follows_and_may_refuse(seeded):
         never[0]
 
 
+def test_transforms_are_prepared_with_the_lists():
+    class Preparing:
+        count = 0
+
+        def prepare(self):
+            self.count += 1
+
+        def __call__(self, results):
+            return results
+
+    step = Preparing()
+    dataset = mixture(pipeline=[step, dict], lazy_init=True)
+    assert step.count == 0
+    dataset.full_init()
+    dataset.full_init()
+    assert step.count == 1
+
+
 def test_lists_are_read_at_first_use():
     parts = [Numbers('x', 5, lazy_init=True)]
     dataset = WeightedMixtureDataset(parts, lazy_init=True)

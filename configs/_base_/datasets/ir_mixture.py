@@ -7,7 +7,7 @@ data_root = 'data'  # holds NUAA-SIRST, NUDT-SIRST, HIT-UAV, svanstrom_ir, image
 splits = '{{ fileDirname }}/splits'
 crop_size = 256  # px
 epoch_length = 2000  # crops
-cache_mib = 0  # MiB of decoded images in each worker; about 850 hold all of them
+cache_mib = 0  # MiB of decoded images, for num_workers=0; about 850 hold all of them
 
 # -------- where images come from --------
 load = dict(

@@ -19,7 +19,8 @@ class CachedTransforms(BaseTransform):
 
     For transforms at the start of a pipeline that draw nothing at random: loading, decoding,
     reading masks. Each process has its own cache: with several workers the images are held several
-    times, unless ``persistent_workers`` is off, where they are not held at all.
+    times, and no longer than the workers live. Those are started anew for each epoch where
+    ``persistent_workers`` is off or RandomStateHook is on; with ``num_workers=0`` images stay.
 
     Required keys: those of the transforms, and the keys named in ``keys``.
     Modified keys: those of the transforms. Arrays are copies, so that what follows may change them.

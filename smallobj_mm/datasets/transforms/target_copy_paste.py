@@ -186,13 +186,24 @@ class TargetCopyPaste(BasePasting):
         self.max_side = max_side
         self.min_snr = min_snr
 
-    def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:
-        """A target of one of the sources, turned, mirrored and scaled, threefold at most."""
+    def prepare(self) -> List[List[TargetPatch]]:
+        """Cut the targets, unless they are cut.
+
+        Called in the main process, as WeightedMixtureDataset does, it spares workers that are
+        forked from it the work, each time they are started.
+
+        Returns:
+            list[list[TargetPatch]]: The targets of each source.
+        """
         if self._pools is None:
             self._pools = [
                 load_patches(source, self.max_side, self.min_snr) for source in self.sources
             ]
-        patches = self._pools[int(rng.integers(len(self._pools)))]
+        return self._pools
+
+    def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:
+        """A target of one of the sources, turned, mirrored and scaled, threefold at most."""
+        patches = self.prepare()[int(rng.integers(len(self.sources)))]
         patch = patches[int(rng.integers(len(patches)))]
         scale = min(float(np.exp(rng.uniform(*np.log(self.scale)))) * enlarged, _LARGEST_SCALE)
         angle = float(rng.uniform(-self.rotate, self.rotate))
