@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from smallobj_mm.checkpoints.publishing import publishable
-from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.reading import load_plain, read_header
 
 
 def state(largest: float = 2.0) -> dict:
@@ -48,6 +48,12 @@ def test_tool(repo_root, tmp_path):
         [*command, str(out), '--half'], capture_output=True, text=True, check=True
     )
     assert '"epochs": "3"' in done.stdout
+    notes = ['license=CC BY 4.0', 'metrics=AP50 = 0.5']
+    subprocess.run([*command, str(out), '--half', '--note', *notes], check=True)
+    header = read_header(out)
+    assert (header['license'], header['metrics']) == ('CC BY 4.0', 'AP50 = 0.5')
     assert torch.equal(load_plain(out)['conv.weight'].float(), state()['conv.weight'])
     wrong = subprocess.run([*command, 'a.bin'], capture_output=True, text=True)
     assert wrong.returncode != 0 and 'a.bin: expected a name' in wrong.stderr
+    wrong = subprocess.run([*command, str(out), '--note', 'x'], capture_output=True, text=True)
+    assert "--note: 'x', expected KEY=VALUE" in wrong.stderr

@@ -20,7 +20,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='of a work-dir')
     parser.add_argument('out', help='the file to write, .safetensors')
     parser.add_argument('--half', action='store_true', help='kernels in half precision')
-    return parser.parse_args()
+    parser.add_argument(
+        '--note', nargs='+', default=[], metavar='KEY=VALUE',
+        help='further lines of the header: license, commit, command, metrics, ...',
+    )  # fmt: skip
+    args = parser.parse_args()
+    bad = [note for note in args.note if not note.partition('=')[0] or '=' not in note]
+    if bad:
+        parser.error(f'--note: {bad[0]!r}, expected KEY=VALUE')
+    return args
 
 
 def main() -> None:
@@ -40,6 +48,7 @@ def main() -> None:
         tensors = publishable(checkpoint, args.checkpoint, args.half)
         header = describe_training(checkpoint, read_header(args.checkpoint))
         header['names'] = 'mmengine'
+        header |= dict(note.split('=', 1) for note in args.note)
         data = save(tensors, metadata=header)
         atomic_write_bytes(args.out, data)
         print(json.dumps(header, indent=2))

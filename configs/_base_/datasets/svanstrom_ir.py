@@ -3,7 +3,7 @@
 # Brief, 2021; CC0), 320x256 px, split by video. Given to the network at twice their size: most
 # objects are below 16x16 px, and the images are small.
 
-dataset_type = 'CocoDataset'
+dataset_type = 'CocoBoxDataset'
 data_root = 'data/svanstrom_ir/'
 metainfo = dict(classes=('airplane', 'bird', 'drone', 'helicopter'))
 zoom = 2.0  # of the images
@@ -21,7 +21,7 @@ train_dataloader = dict(
             data_root=data_root,
             metainfo=metainfo,
             ann_file='train.json',
-            data_prefix=dict(img='train/'),
+            img_dir='train',
             pipeline=[
                 dict(type='LoadImageStrict'),
                 dict(type='LoadAnnotations', with_bbox=True),
@@ -77,7 +77,7 @@ val_dataloader = dict(
         data_root=data_root,
         metainfo=metainfo,
         ann_file='val.json',
-        data_prefix=dict(img='val/'),
+        img_dir='val',
         test_mode=True,
         pipeline=[
             dict(type='LoadImageStrict'),
