@@ -28,7 +28,10 @@ def _without_autocast(function: Method) -> Method:
 
     @functools.wraps(function)
     def run(ctx: Any, x: Tensor, *others: Tensor) -> Any:
-        with torch.autocast(x.device.type, enabled=False):
+        device = x.device.type
+        if not torch.amp.is_autocast_available(device):  # 'meta', for one
+            return function(ctx, x, *others)
+        with torch.autocast(device, enabled=False):
             return function(ctx, x, *others)
 
     return cast(Method, run)

@@ -65,6 +65,7 @@ class ResCBAMBlock(nn.Module):
         ratio: Of the channel attention's bottleneck.
         kernel_size: Of the spatial attention.
         norm_cfg: Normalization after each convolution.
+        attention: Whether there is any; without, it is a plain residual block.
 
     Source: Hu et al., iSmallNet, ICASSP 2023, section 2.
     """
@@ -76,14 +77,17 @@ class ResCBAMBlock(nn.Module):
         ratio: int = 16,
         kernel_size: int = 7,
         norm_cfg: ConfigType = {'type': 'BN'},
+        attention: bool = True,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
         self.bn1 = build_norm_layer(norm_cfg, out_channels)[1]
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = build_norm_layer(norm_cfg, out_channels)[1]
-        self.channel_attention = ChannelAttention(out_channels, ratio)
-        self.spatial_attention = SpatialAttention(kernel_size)
+        self.attention = attention
+        if attention:
+            self.channel_attention = ChannelAttention(out_channels, ratio)
+            self.spatial_attention = SpatialAttention(kernel_size)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.shortcut = nn.Sequential(
@@ -96,6 +100,8 @@ class ResCBAMBlock(nn.Module):
         """Features ``(N, out_channels, H, W)`` of features ``(N, in_channels, H, W)``."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if not self.attention:
+            return self.relu(out + self.shortcut(x))
         if torch.is_grad_enabled() and out.requires_grad:
             return attend_add(
                 out.contiguous(memory_format=torch.channels_last),
@@ -110,7 +116,11 @@ class ResCBAMBlock(nn.Module):
 
 
 def res_cbam_blocks(
-    in_channels: int, out_channels: int, num_blocks: int, norm_cfg: ConfigType = {'type': 'BN'}
+    in_channels: int,
+    out_channels: int,
+    num_blocks: int,
+    norm_cfg: ConfigType = {'type': 'BN'},
+    attention: bool = True,
 ) -> nn.Sequential:
     """Blocks in a row, the first of which changes the number of channels.
 
@@ -121,7 +131,12 @@ def res_cbam_blocks(
         raise UserError(f'num_blocks is {num_blocks}, expected at least 1')
     return nn.Sequential(
         *(
-            ResCBAMBlock(out_channels if i else in_channels, out_channels, norm_cfg=norm_cfg)
+            ResCBAMBlock(
+                out_channels if i else in_channels,
+                out_channels,
+                norm_cfg=norm_cfg,
+                attention=attention,
+            )
             for i in range(num_blocks)
         )
     )

@@ -58,3 +58,10 @@ def test_grey_images_and_number_of_blocks():
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         DualStreamEncoder(**options)
+
+
+def test_without_attention():
+    """The option reaches every block."""
+    assert [name for name in DualStreamEncoder(**SMALL).state_dict() if 'attention' in name]
+    plain = DualStreamEncoder(attention=False, **SMALL)
+    assert not [name for name in plain.state_dict() if 'attention' in name]

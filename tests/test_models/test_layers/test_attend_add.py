@@ -77,3 +77,10 @@ def test_block_takes_it_where_gradients_are_wanted(randomise, autocast):
     assert 'AttendAdd' in type(found.grad_fn).__name__
     tolerance = dict(atol=0.1, rtol=0.05) if autocast else {}
     torch.testing.assert_close(found.float(), expected.float(), **tolerance)
+
+
+def test_shapes_without_memory():
+    """On the device 'meta', which knows no autocast."""
+    with torch.device('meta'):
+        block = ResCBAMBlock(8, 16)
+        assert block(torch.empty(2, 8, 6, 6)).shape == (2, 16, 6, 6)

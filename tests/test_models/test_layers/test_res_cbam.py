@@ -66,3 +66,12 @@ def test_blocks_in_a_row():
     assert [block.conv1.in_channels for block in blocks] == [3, 8, 8]
     with pytest.raises(ValueError, match='num_blocks is 0'):
         res_cbam_blocks(3, 8, 0)
+
+
+def test_without_attention(randomise):
+    """A plain residual block, with fewer weights."""
+    block = randomise(ResCBAMBlock(8, 16, attention=False)).eval()
+    x = torch.randn(1, 8, 8, 8)
+    plain = F.relu(block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x))))) + block.shortcut(x))
+    torch.testing.assert_close(block(x), plain)
+    assert not [name for name in block.state_dict() if 'attention' in name]

@@ -108,3 +108,10 @@ def test_wrong_inputs_and_arguments():
         neck(levels())
     with pytest.raises(ValueError, match=r'got \[2\] levels, expected 3'):
         neck((levels()[:2], levels()[:2]))
+
+
+def test_without_attention():
+    """The option reaches every block."""
+    assert [name for name in NestedInteractiveNeck(**SMALL).state_dict() if 'attention' in name]
+    plain = NestedInteractiveNeck(attention=False, **SMALL)
+    assert not [name for name in plain.state_dict() if 'attention' in name]
