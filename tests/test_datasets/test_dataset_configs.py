@@ -158,6 +158,26 @@ def test_mixtures(load, shared_dir, name):
     assert tuple(sample.gt_sem_seg.shape) == sample.ori_shape
 
 
+@pytest.mark.parametrize(
+    'name, train, test', [('nuaa_sirst_paste', 213, 214), ('nudt_sirst_paste', 603, 60)]
+)
+def test_single_sets_with_pasted_targets(load, shared_dir, name, train, test):
+    cfg = load(name)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        with_data(loader, shared_dir / 'data')
+        loader.update(num_workers=0, persistent_workers=False)
+    paste = next(t for t in cfg.train_dataloader.dataset.pipeline if t.type == 'TargetCopyPaste')
+    for source in paste.sources:
+        source.indices = 20
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+        val = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        batch, sample = next(iter(loader)), next(iter(val))
+    assert len(loader.dataset.datasets[0]) == train and len(val.dataset) == test
+    assert all(image.shape == (3, 256, 256) for image in batch['inputs'])
+    assert sample['inputs'][0].shape[0] == 3
+
+
 @pytest.mark.parametrize('name, images', [('nuaa_sirst', 213), ('nudt_sirst', 663)])
 def test_holdout_lists(repo_root, shared_dir, name, images):
     folder = repo_root / 'configs/_base_/datasets/splits'
