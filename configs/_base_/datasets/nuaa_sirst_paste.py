@@ -1,23 +1,34 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# NUAA-SIRST for long runs: crops at varied scale, targets of NUAA pasted in. All 213 training
-# images; tested at native size. Grey throughout.
+# NUAA-SIRST for long runs: grey crops, targets of its other images pasted in.
 
-dataset_type = 'IRSTDDataset'
 data_root = 'data/NUAA-SIRST'
-train_split = 'train'  # or '{{ fileDirname }}/splits/nuaa_sirst_train.txt', 40 images held out
 crop_size = 256  # px
-# Data sets whose targets are pasted; add dict(type='IRSTDDataset', data_root='data/NUDT-SIRST').
-target_sources = [dict(type=dataset_type, data_root=data_root, split=train_split)]
+epoch_length = 800  # crops
+cache_mib = 0  # MiB of decoded images in each worker; 200 hold all of them
 
+load = dict(
+    type='CachedTransforms',
+    transforms=[
+        dict(type='LoadImageStrict', color_type='grayscale', high_bit_depth='scale'),
+        dict(type='LoadBinaryMask'),
+    ],
+    max_mib=cache_mib,
+)
+source = dict(
+    type='IRSTDDataset',
+    data_root=data_root,
+    split='train',
+    pipeline=[
+        load,
+        dict(type='ScaledTargetCrop', size=crop_size, scale=(0.75, 1.5), scale_prob=0.6, prob=0.75),
+    ],
+)
 train_pipeline = [
-    dict(type='LoadImageStrict', color_type='grayscale', high_bit_depth='scale'),
-    dict(type='LoadBinaryMask'),
-    dict(type='ScaledTargetCrop', size=crop_size, scale=(0.7, 1.6), scale_prob=0.7, prob=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomRot90', prob=0.75),
-    dict(type='TargetCopyPaste', sources=target_sources, num_targets=(1, 2), prob=0.5),
-    dict(type='RandomSensorNoise', read=(0, 3), prob=0.25),
-    dict(type='RandomIRIntensity', gain=(0.6, 1.5), gamma=(0.8, 1.25), prob=0.5),
+    dict(type='RandomSensorNoise', prob=0.15),
+    dict(type='TargetCopyPaste', sources=[source], num_targets=(1, 3), prob=0.5),
+    dict(type='RandomIRIntensity', gain=(0.6, 1.5), prob=0.4),
     dict(type='RepeatGrey'),
     dict(type='LabelDecoupling', mode='exact'),
     dict(type='PackIRSTDInputs'),
@@ -30,17 +41,16 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=8,  # crops
+    batch_size=4,  # crops
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='WeightedMixtureDataset',
-        datasets=[
-            dict(type=dataset_type, data_root=data_root, split=train_split),
-        ],
-        length=800,  # crops of an epoch
+        datasets=[source],
+        weights=[1.0],
+        length=epoch_length,
         pipeline=train_pipeline,
     ),
 )
@@ -50,7 +60,7 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
+        type='IRSTDDataset',
         data_root=data_root,
         split='test',
         test_mode=True,
