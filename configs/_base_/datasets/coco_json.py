@@ -1,6 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Your own boxes in COCO JSON: trained on crops in which objects keep their pixels, evaluated on whole
-# images at their own size. The classes are those of the file.
+# Your own boxes in COCO JSON: trained on crops in which objects keep their pixels, evaluated on
+# whole images at their own size. The classes are those of the file.
 
 dataset_type = 'CocoBoxDataset'
 data_root = 'data/mine/'

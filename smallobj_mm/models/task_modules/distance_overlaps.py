@@ -118,10 +118,10 @@ class SimDOverlaps(DistanceOverlaps):
         S = sqrt((dw / ((w1 + w2) / m))^2 + (dh / ((h1 + h2) / n))^2)
 
     so that m and n multiply the relative differences. They are numbers of the data set and its
-    priors: the means of ``|dx| / (w1 + w2)`` and of ``|dy| / (h1 + h2)`` over all pairs of an object and a
-    prior of the same image, which :func:`simd_norms` computes. The larger they are (large images,
-    small objects), the faster the value falls with the distance. Other than the NWD it does not
-    change when both boxes are scaled.
+    priors: the means of ``|dx| / (w1 + w2)`` and ``|dy| / (h1 + h2)`` over all pairs of an object
+    and a prior of the same image, which :func:`simd_norms` computes. The larger they are (large
+    images, small objects), the faster the value falls with the distance. Other than the NWD it does
+    not change when both boxes are scaled.
 
     Args:
         m: Norm of the x direction, above 0.
@@ -179,7 +179,7 @@ def simd_norms(objects: list[Tensor], priors: list[Tensor]) -> tuple[float, floa
         priors: Anchors ``(p, 4)`` of each image, likewise.
 
     Returns:
-        The means of ``|dx| / (w1 + w2)`` and of ``|dy| / (h1 + h2)`` over all pairs of an object and a
+        The means of ``|dx| / (w1 + w2)`` and ``|dy| / (h1 + h2)`` over all pairs of an object and a
         prior of the same image.
 
     Raises:
