@@ -87,6 +87,14 @@ def cut_targets(
     Returns:
         list[TargetPatch]: Bright and dark targets alike; the residual of a dark one is positive
         and its contrast negative.
+
+    Example:
+        >>> import numpy as np
+        >>> img, mask = np.full((40, 40), 80, np.uint8), np.zeros((40, 40), np.uint8)
+        >>> img[20:23, 20:24], mask[20:23, 20:24] = 180, 1
+        >>> (patch,) = cut_targets(img, mask)
+        >>> patch.contrast, int(patch.mask.sum())
+        (100.0, 12)
     """
     truth = (mask == 1).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(truth, connectivity=8)

@@ -40,6 +40,13 @@ def resize_target_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
     Returns:
         np.ndarray: (h, w) uint8 with the same values.
+
+    Example:
+        >>> import numpy as np
+        >>> mask = np.zeros((8, 8), np.uint8)
+        >>> mask[3, 3] = 1
+        >>> int(resize_target_mask(mask, (3, 3)).sum())
+        1
     """
     if mask.shape == tuple(size):
         return mask

@@ -59,6 +59,12 @@ def draw_target(
 
     Returns:
         TargetPatch: The target, its contrast 0.
+
+    Example:
+        >>> import numpy as np
+        >>> patch = draw_target(np.random.default_rng(0), area=20, kind='blob')
+        >>> 14 <= patch.mask.sum() <= 26
+        True
     """
     contribution = KINDS[kind](rng, area, psf, mask_level)
     contribution = contribution / contribution.max()

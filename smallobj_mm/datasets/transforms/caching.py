@@ -118,6 +118,11 @@ class RepeatGrey(BaseTransform):
 
     Raises:
         ValueError: If ``channels`` is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> RepeatGrey()(dict(img=np.zeros((4, 5), np.uint8)))['img'].shape
+        (4, 5, 3)
     """
 
     def __init__(self, channels: int = 3) -> None:

@@ -45,6 +45,13 @@ class RandomClutter(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.full((64, 64), 100, np.uint8)
+        >>> hot = RandomClutter(kinds=('hot_pixel',), prob=1)(dict(img=img))['img'] != 100
+        >>> 1 <= hot.sum() <= 12
+        True
     """
 
     def __init__(

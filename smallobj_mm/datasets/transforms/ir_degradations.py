@@ -41,6 +41,13 @@ class RandomIRIntensity(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.linspace(100, 140, 400).reshape(20, 20).astype(np.float32)
+        >>> wide = RandomIRIntensity(gain=(2, 2), gamma=(1, 1), prob=1)(dict(img=img))['img']
+        >>> round(float(wide.max() - wide.min()))
+        80
     """
 
     def __init__(
@@ -90,6 +97,11 @@ class RandomPolarity(BaseDegradation):
 
     Args:
         prob (float): Probability of a change. Defaults to 0.1.
+
+    Example:
+        >>> import numpy as np
+        >>> RandomPolarity(prob=1)(dict(img=np.uint8([[0, 200]])))['img']
+        array([[255,  55]], dtype=uint8)
     """
 
     def __init__(self, prob: float = 0.1) -> None:
@@ -117,6 +129,13 @@ class RandomDefocus(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.zeros((15, 15), np.uint8)
+        >>> img[7, 7] = 200
+        >>> 20 < RandomDefocus(sigma=(0.8, 0.8), prob=1)(dict(img=img))['img'][7, 7] < 100
+        True
     """
 
     def __init__(
@@ -165,6 +184,13 @@ class RandomSensorNoise(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.full((64, 64), 100, np.uint8)
+        >>> noisy = RandomSensorNoise(read=(4, 4), shot=(0, 0), prob=1)(dict(img=img))['img']
+        >>> 3.5 < noisy.std() < 4.5
+        True
     """
 
     def __init__(
@@ -218,6 +244,13 @@ class RandomFixedPattern(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.full((8, 64), 100, np.float32)
+        >>> columns = RandomFixedPattern(gain=(0, 0), row_prob=0, prob=1)(dict(img=img))['img']
+        >>> bool((columns == columns[0]).all())
+        True
     """
 
     def __init__(
@@ -275,6 +308,13 @@ class RandomVignetting(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.full((64, 64), 100, np.float32)
+        >>> shaded = RandomVignetting(strength=(30, 30), prob=1)(dict(img=img))['img']
+        >>> 25 < shaded.max() - shaded.min() <= 30
+        True
     """
 
     def __init__(self, strength: Sequence[float] = (5.0, 40.0), prob: float = 0.2) -> None:
@@ -310,6 +350,12 @@ class RandomBitDepth(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        >>> len(np.unique(RandomBitDepth(step=(16, 16), prob=1)(dict(img=img))['img'])) <= 18
+        True
     """
 
     def __init__(self, step: Sequence[float] = (1.5, 6.0), prob: float = 0.2) -> None:
@@ -342,6 +388,12 @@ class RandomJPEG(BaseDegradation):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> img = np.full((32, 32), 100, np.uint8)
+        >>> RandomJPEG(prob=1)(dict(img=img))['img'].shape
+        (32, 32)
     """
 
     def __init__(self, quality: Sequence[int] = (50, 95), prob: float = 0.2) -> None:

@@ -63,6 +63,15 @@ class RandomTargetScale(BaseTransform):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> truth = np.zeros((40, 40), np.uint8)
+        >>> truth[20, 20] = 1
+        >>> sample = dict(img=truth * 200, gt_seg_map=truth, seg_fields=['gt_seg_map'])
+        >>> half = RandomTargetScale(scale=(0.5, 0.5))(sample)
+        >>> half['img_shape'], int(half['gt_seg_map'].sum())
+        ((20, 20), 1)
     """
 
     def __init__(self, scale: Sequence[float] = (0.5, 2.0), prob: float = 1.0) -> None:
@@ -118,6 +127,13 @@ class ScaledTargetCrop(TargetAwareCrop):
 
     Raises:
         UserError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> truth = np.zeros((60, 80), np.uint8)
+        >>> sample = dict(img=truth, gt_seg_map=truth, seg_fields=['gt_seg_map'])
+        >>> ScaledTargetCrop(size=32)(sample)['img'].shape
+        (32, 32)
     """
 
     def __init__(

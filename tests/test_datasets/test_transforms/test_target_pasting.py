@@ -1,8 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Pasting of targets: image and truth agree, places are free, seeds repeat."""
 
-import doctest
-
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from mmengine.registry import TRANSFORMS, DefaultScope
 
 from smallobj_mm.datasets import make_synthetic_irstd
-from smallobj_mm.datasets.transforms import SyntheticTargets, TargetCopyPaste, synthetic_targets
+from smallobj_mm.datasets.transforms import SyntheticTargets, TargetCopyPaste
 from smallobj_mm.datasets.transforms.target_copy_paste import load_patches
 
 
@@ -270,11 +268,6 @@ def test_dim_targets_follow_the_background(seeded):
         changes = [transform(dict(noise))['img'].astype(int) - noise['img'] for _ in range(30)]
         peaks.append(np.median([change.max() for change in changes]))
     assert peaks[0] > 80 and 14 < peaks[1] < 60
-
-
-def test_example_of_the_docstring(seeded):
-    result = doctest.testmod(synthetic_targets)
-    assert result.attempted and not result.failed
 
 
 def test_targets_are_as_enlarged_as_the_image(build, seeded):
