@@ -6,6 +6,7 @@ import http.client
 import os
 import pickle
 import re
+import struct
 import urllib.error
 import urllib.request
 from collections import OrderedDict
@@ -114,6 +115,7 @@ def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu')
         UnicodeDecodeError,
         OSError,
         AssertionError,
+        struct.error,
     ) as error:
         if isinstance(error, RuntimeError) and 'CUDA' in str(error):
             raise  # a CUDA checkpoint onto a machine without: torch says it well

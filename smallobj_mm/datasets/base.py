@@ -94,6 +94,8 @@ class SmallObjectDetDataset(BaseDetDataset):
     LAYOUTS = ''
 
     ann_file: Union[str, List[str]]
+    #: What was clipped and dropped when the annotations were read.
+    box_report: Optional[BoxReport] = None
 
     def __init__(
         self,
@@ -193,6 +195,7 @@ class SmallObjectDetDataset(BaseDetDataset):
                 'at least one'
             )
         report.log()
+        self.box_report = report
         # The listings are not needed any more; workers get a copy of the data set.
         self.files = DirectoryIndex()
         return data_list
