@@ -13,16 +13,27 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 import argparse
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
+from mmengine.config import DictAction
 
+from smallobj_mm.checkpoints.operating_points import NAMES
 from smallobj_mm.inference import Result, SmallObjectInferencer, Source, list_sources
 from smallobj_mm.inference.inferencer import check_options
+from smallobj_mm.inference.overlap import WriteBehind
 from smallobj_mm.inference.progress import Progress
 from smallobj_mm.inference.result_folder import PICTURES, ResultFolder
+from smallobj_mm.inference.urls import fetch, is_url
+from smallobj_mm.inference.video_results import VideoResults
+from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line, one_line
+from smallobj_mm.weights import shipped_weights
 
 WINDOW = 'infer'
+#: The model where no config is given.
+DEFAULT = 'ismallnet_s_ir'
 #: Least score of boxes that are written; segmentors have a threshold of their own.
 SCORE = 0.3
 
@@ -35,16 +46,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.',
     )
     parser.add_argument(
-        'inputs', nargs='+', metavar='INPUT', help='image, folder, pattern ("a/**/*.png") or video'
-    )
+        'inputs', nargs='+', metavar='INPUT',
+        help='image, folder, pattern ("a/**/*.png"), video, or address (http, https) of one',
+    )  # fmt: skip
     parser.add_argument(
-        '--config', required=True, help='path of a config, or a name such as ismallnet_s_nuaa'
+        '--config',
+        help='path of a config, or a name such as ismallnet_s_nuaa (see smallobj-mm models); '
+        f'default: {DEFAULT}, for infrared images',
     )
     parser.add_argument(
         '--weights',
         help='checkpoint, or a file of tools/deployment/export.py; default: the weights that come '
         'with the package',
     )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='settings that override those of the config',
+    )  # fmt: skip
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument(
         '--tile', type=int, default=640,
@@ -57,7 +75,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch-size', type=int, default=1, help='images or tiles at once (default: %(default)s)'
     )
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
+    parser.add_argument(
+        '--device', help='cpu, cuda, cuda:1, ... (default: cuda where it is, else cpu)'
+    )
     parser.add_argument(
         '--tta', action='store_true',
         help='test-time augmentation: tta_model and tta_pipeline of the config, or flips',
@@ -70,6 +90,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--threshold', '--score-thr', type=float,
         help=f'least score of boxes (default: {SCORE}); probability above which a pixel is a '
         'target (default: that of the config)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--operating-point', choices=NAMES,
+        help='the threshold that the weights recommend for this',
     )  # fmt: skip
     parser.add_argument(
         '--probabilities', type=int, choices=[8, 16], metavar='{8,16}',
@@ -86,10 +110,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--coco-json', metavar='FILE',
         help='COCO file of these images, whose ids predictions.json gets (for loadRes)',
     )  # fmt: skip
+    parser.add_argument(
+        '--track', action='store_true', help='number the tracks of targets in videos (ByteTrack)'
+    )
+    parser.add_argument(
+        '--video', action='store_true', help='also videos/: videos with their targets marked'
+    )
     parser.add_argument('--show', action='store_true', help='show each result in a window')
     args = parser.parse_args(argv)
     if args.show and sys.platform == 'linux' and not os.environ.get('DISPLAY'):
         parser.error('--show: there is no display here; use --pictures')
+    if args.threshold is not None and args.operating_point is not None:
+        parser.error('--threshold and --operating-point: give one of them')
     return args
 
 
@@ -99,41 +131,43 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: See :class:`SmallObjectInferencer` and :class:`ResultFolder`.
     """
-    sources = foreign(list_sources(args.inputs), args.out)
-    inferencer = SmallObjectInferencer(
-        args.config, args.weights, args.device, tta=args.tta, half=args.half
-    )
+    sources = find_sources(args.inputs, args.out)
+    inferencer = build(args)
     segmentation = inferencer.task == 'segmentation'
     if args.probabilities and not segmentation:
         raise UserError(
             f'--probabilities {args.probabilities}: {inferencer.name} is a detector, expected a '
             'segmentor: only segmentation has probability maps'
         )
-    threshold = args.threshold
-    if threshold is None:
-        threshold = inferencer.default_threshold if segmentation else SCORE
+    threshold = find_threshold(args, inferencer)
     options = dict(tile=args.tile or None, overlap=args.overlap, threshold=threshold)
     check_options(args.batch_size, **options)
-    settings = dict(options, tta=args.tta, half=args.half)
+    settings = dict(options, tta=args.tta, half=args.half, track=args.track)
     results = ResultFolder(
         args.out, inferencer, settings, args.probabilities, args.pictures, args.enlarged,
         args.coco_json,
     )  # fmt: skip
-    left = [source for source in sources if not results.finished(source)]
+    videos = VideoResults(results, args.track, args.video)
+    left = videos.left(sources)
     if len(left) < len(sources):
         print(f'{len(sources) - len(left)} of {len(sources)} images are in {args.out} already')
     progress, unreadable, done = Progress(len(left)), [], 0
     stream = inferencer.stream(left, args.batch_size, **options, on_progress=progress.update)
-    for result in stream:
-        done += 1
-        if result.error is not None:
-            unreadable.append(one_line(result.error))
-            progress.note(f'not readable: {unreadable[-1]}')
-        else:
-            results.add(result)
-            if args.show:
-                show(result)
-        progress.update(done)
+    try:
+        with WriteBehind(videos.add) as add:
+            for result in stream:
+                done += 1
+                if result.error is not None:
+                    unreadable.append(one_line(result.error))
+                    progress.note(f'not readable: {unreadable[-1]}')
+                else:
+                    add(result)
+                    if args.show:
+                        show(result)
+                progress.update(done)
+        videos.finish()
+    finally:
+        videos.abandon()
     progress.close()
     number = results.summarize()
     print(f'results of {number} images are in {args.out}')
@@ -141,6 +175,62 @@ def run(args: argparse.Namespace) -> int:
         print(f'{len(unreadable)} files could not be read:', file=sys.stderr)
         print(*(f'  {line}' for line in unreadable), sep='\n', file=sys.stderr)
     return len(unreadable)
+
+
+def build(args: argparse.Namespace) -> SmallObjectInferencer:
+    """The model of the command line.
+
+    Raises:
+        FileNotFoundError: There is no such config or no weights.
+        UserError: See :class:`SmallObjectInferencer`; or there is no default model.
+    """
+    config = args.config
+    if config is None:
+        try:
+            shipped_weights(DEFAULT)
+        except FileNotFoundError:
+            raise UserError(
+                f'--config: {DEFAULT}, the default, does not come with this package; give one of '
+                'those that smallobj-mm models lists'
+            ) from None
+        config = DEFAULT
+    cfg = read_config(config, args.cfg_options) if args.cfg_options else config
+    return SmallObjectInferencer(cfg, args.weights, args.device, tta=args.tta, half=args.half)
+
+
+def find_threshold(args: argparse.Namespace, inferencer: SmallObjectInferencer) -> float:
+    """The threshold of the command line, of the weights, or of the model.
+
+    Raises:
+        UserError: The weights have no such operating point.
+    """
+    if args.threshold is not None:
+        return args.threshold
+    if args.operating_point is not None:
+        points = inferencer.operating_points
+        if args.operating_point not in points:
+            found = ', '.join(points) or 'none'
+            raise UserError(
+                f'--operating-point {args.operating_point}: {inferencer.weights_path} has '
+                f'{found}; give --threshold'
+            )
+        return points[args.operating_point]
+    return inferencer.default_threshold if inferencer.task == 'segmentation' else SCORE
+
+
+def find_sources(inputs: list[str], out: str) -> list[Source]:
+    """All images of the inputs; what lies in the web is fetched into a folder of the results.
+
+    Raises:
+        FileNotFoundError: A path is not there.
+        UserError: See :func:`list_sources`, :func:`foreign` and :func:`fetch`.
+    """
+    local = [one for one in inputs if not is_url(one)]
+    sources = foreign(list_sources(local), out) if local else []
+    for url in filter(is_url, inputs):
+        file = str(fetch(url, Path(out) / 'downloads'))
+        sources += [replace(s, path=url, file=file) for s in list_sources(file)]
+    return sources
 
 
 def foreign(sources: list[Source], out: str) -> list[Source]:

@@ -47,8 +47,13 @@ class DetectionAssembler:
             found.scores.float().cpu().numpy(),
             found.labels.cpu().numpy(),
         )
+        # A network that was not trained gives boxes of no size, or of numbers that are none, with
+        # scores of 1: nothing that could be drawn, cut out or matched.
+        usable = np.isfinite(part.bboxes).all(axis=1) & np.isfinite(part.scores)
+        usable &= (part.bboxes[:, 2:] > part.bboxes[:, :2]).all(axis=1)
         if self.threshold is not None:
-            part = part.take(part.scores >= self.threshold)
+            usable &= part.scores >= self.threshold
+        part = part.take(usable)
         self._parts[index] = part
 
     def finish(self) -> BaseDataElement:

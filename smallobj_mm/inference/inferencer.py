@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Union
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.structures import BaseDataElement
 
+from smallobj_mm.checkpoints.operating_points import read_operating_points
 from smallobj_mm.deployment.exported_model import build_exported, is_exported
 from smallobj_mm.models.building import (
     TASKS,
@@ -24,6 +28,7 @@ from smallobj_mm.models.utils.half import use_half
 from smallobj_mm.utils.errors import UserError
 
 from .assembly import DetectionAssembler, SegmentationAssembler
+from .overlap import read_ahead
 from .predicting import Predictor, input_shapes
 from .preparing import ImagePreparer, find_pipeline
 from .result import Result
@@ -34,6 +39,11 @@ from .tiling import TileGrid, check_tiling
 _UNREADABLE = (ValueError, OSError)
 
 _Assembler = Union[DetectionAssembler, SegmentationAssembler]
+
+
+def default_device() -> str:
+    """``'cuda'`` where there is one, else ``'cpu'``."""
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 class _Running:
@@ -70,7 +80,7 @@ class SmallObjectInferencer:
             tools/deployment/export.py wrote: .onnx, .xml (OpenVINO), or .torchscript, which is a
             program, so that you must trust where it is from. None takes the weights that come
             with the package for the config.
-        device: Where the network runs.
+        device: Where the network runs; None takes 'cuda' where it is, else 'cpu'.
         tta: Test-time augmentation: ``tta_model`` and ``tta_pipeline`` of the config; where it
             has none, images are also seen flipped, see :func:`tta_settings`.
         half: Half precision: float16 on CUDA, bfloat16 on the CPU, see
@@ -97,7 +107,7 @@ class SmallObjectInferencer:
         self,
         config: str | Path | Config,
         weights: str | Path | None = None,
-        device: str | torch.device = 'cpu',
+        device: str | torch.device | None = None,
         tta: bool = False,
         half: bool = False,
     ) -> None:
@@ -116,11 +126,33 @@ class SmallObjectInferencer:
                 'an exported file'
             )
         build = build_exported if exported else build_network
-        self.model, meta = build(cfg, self.weights_path, device)
+        try:
+            self.model, meta = build(cfg, self.weights_path, device or default_device())
+        except UserError as error:
+            raise UserError(f'{error}{self._own_config()}') from None
         if half:
             use_half(self.model)
         self._predictor = Predictor(self.model, cfg, tta_model)
         self.classes = class_names(cfg, self.model, meta)
+
+    def _own_config(self) -> str:
+        """A hint at the config that lies beside a checkpoint in its work-dir, if there is one."""
+        folder = self.weights_path.resolve().parent
+        mine = None if self.config_path is None else self.config_path.resolve()
+        others = [path for path in sorted(folder.glob('*.py')) if path.resolve() != mine]
+        if self.weights_path.suffix != '.pth' or not others:
+            return ''
+        return (
+            f'; the config that it was trained with, options included, lies beside it: {others[0]}'
+        )
+
+    @cached_property
+    def operating_points(self) -> dict[str, float]:
+        """Thresholds that the weights recommend, by what they are for; empty if they do not.
+
+        See :data:`smallobj_mm.checkpoints.operating_points.NAMES`.
+        """
+        return read_operating_points(self.weights_path)
 
     @property
     def default_threshold(self) -> float:
@@ -186,7 +218,8 @@ class SmallObjectInferencer:
     ) -> Iterator[Result]:
         """Predict images one after the other; those that cannot be read do not stop it.
 
-        Images are read when their turn comes; only those of the current batch are in memory.
+        Images are read by a thread while the network runs: as many as a batch has, of large ones
+        one at a time. Only those and the current batch are in memory.
 
         Args:
             sources: What :func:`~smallobj_mm.inference.list_sources` gives.
@@ -207,8 +240,9 @@ class SmallObjectInferencer:
         waiting: list[_Running] = []
         batch: list[tuple[_Running, int, dict]] = []
         done = 0
-        for source in sources:
-            running = self._start(source, tile, overlap, threshold)
+        for source, reading in read_ahead(sources, self.read, batch_size):
+            running = self._start(source, reading, tile, overlap, threshold)
+            del reading
             waiting.append(running)
             for index in range(running.open):
                 item = self._prepare(running, index)
@@ -233,11 +267,16 @@ class SmallObjectInferencer:
             yield self._finish(running)
 
     def _start(
-        self, source: Source, tile: int | None, overlap: float, threshold: float | None
+        self,
+        source: Source,
+        reading: Future,
+        tile: int | None,
+        overlap: float,
+        threshold: float | None,
     ) -> _Running:
-        """Read an image and lay tiles over it."""
+        """Lay tiles over an image that is read."""
         try:
-            image = self.read(source)
+            image = reading.result()
         except _UNREADABLE as error:
             return _Running(Result(source, self.classes, error=error), None)
         height, width = image.shape[:2]
@@ -262,7 +301,7 @@ class SmallObjectInferencer:
             return self.preparer.adopt(source.array, source.path)
         if source.read is not None:
             return self.preparer.adopt(source.read(), source.path)
-        return self.preparer.read(source.path)
+        return self.preparer.read(source.file or source.path)
 
     def _prepare(self, running: _Running, index: int) -> dict:
         """A tile as the network is given it."""
@@ -271,6 +310,10 @@ class SmallObjectInferencer:
         assert assembler is not None and image is not None  # or it would have no tiles
         part = assembler.grid.tiles[index].cut(image)
         return self.preparer.prepare(part, result.source.path)
+
+    def predict_prepared(self, items: list[dict]) -> list[BaseDataElement]:
+        """The network alone, on images of one size that :attr:`preparer` has prepared."""
+        return self._predictor(items)
 
     def _predict(self, batch: list[tuple[_Running, int, dict]]) -> None:
         """Give tiles of one size to the network, and the results to their images."""

@@ -115,7 +115,7 @@ class ResultFolder:
             return False
         record = _read_json(path)
         same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.label)
-        same_content = record.get('stamp') == _stamp(source.path)
+        same_content = record.get('stamp') == _stamp(source.file or source.path)
         if not same_file and not same_content:
             raise UserError(
                 f'{path}: belongs to {record.get("file")}, not to {source.path}; give another '
@@ -136,7 +136,7 @@ class ResultFolder:
         source, sample = result.source, result.sample
         if sample is None:
             raise UserError(f'{source.path}: has no result to write ({result.error})')
-        stamp = _stamp(source.path)
+        stamp = _stamp(source.file or source.path)
         files = self._files(source.name)
         if 'masks' in files:
             write_mask(files['masks'], sample.pred_sem_seg.data[0].numpy())

@@ -44,6 +44,7 @@ class Source:
         array: The image itself if it is no file.
         read: Reads the image where it is neither an image file nor an array.
         frame: Number of a frame of a video, from 0; None of anything else.
+        file: The file to read, where ``path`` is only what it is called, such as an address.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Source:
     array: np.ndarray | None = None
     read: Callable[[], np.ndarray] | None = None
     frame: int | None = None
+    file: str | None = None
 
     @property
     def label(self) -> str:
@@ -248,6 +250,14 @@ class Video:
 
     def __len__(self) -> int:
         return self._length
+
+    @staticmethod
+    def frames_per_second(path: str) -> float:
+        """What the file says; 25 where it says nothing that can be."""
+        capture = cv2.VideoCapture(path)
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        capture.release()
+        return rate if 0.1 <= rate <= 1000 else 25.0
 
     def frame(self, index: int) -> np.ndarray:
         """A frame (H, W, 3) uint8, BGR; fast if none before the last one is asked for.

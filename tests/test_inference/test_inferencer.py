@@ -235,3 +235,22 @@ def test_configs_that_do_not_fit(toys, models, tmp_path):
 def test_names_of_shipped_configs(repo_root):
     path = configs.find_config('ismallnet_s_nuaa')
     assert path.resolve() == repo_root / 'configs' / 'ismallnet' / 'ismallnet_s_nuaa.py'
+
+
+def test_boxes_of_no_size_are_none(toys, models, monkeypatch):
+    """What an untrained detector gives: thousands of boxes of zero area with score 1."""
+    inferencer = SmallObjectInferencer(models / 'det.py', models / 'det.pth')
+    predict = type(inferencer.model).predict
+
+    def untrained(self, *arguments, **options):
+        samples = predict(self, *arguments, **options)
+        for sample in samples:
+            found = sample.pred_instances
+            found.bboxes[0, 2:] = found.bboxes[0, :2]
+            found.bboxes[1, 0] = float('nan')
+            found.scores[2] = float('inf')
+        return samples
+
+    monkeypatch.setattr(type(inferencer.model), 'predict', untrained)
+    (result,) = inferencer(toys.scene(150, 240, BOXES), tile=None)
+    assert len(result.targets.scores) == len(BOXES) - 3

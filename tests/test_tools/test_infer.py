@@ -245,3 +245,88 @@ def test_no_name_ends_the_run(task, infer, toys):
     assert len(rows(task)) == 5 * 3
     status, out, _ = infer('seg', '--pictures', images=task / 'odd')
     assert status == 0 and '5 of 5 images are in' in out
+
+
+def test_options_of_the_config(task, infer):
+    """Settings that override the config's are part of what results depend on."""
+    options = ['--cfg-options', 'model.decode_head.threshold=0.9']
+    status, _, err = infer('seg', *options, images=task / 'images/a.png')
+    assert status == 0, err
+    settings = json.loads((task / 'out' / 'settings.json').read_text())
+    assert settings['threshold'] == 0.9
+
+
+def test_operating_points_of_the_weights(task, infer, toys):
+    from safetensors.torch import save_file
+
+    status, _, err = infer('seg', '--operating-point', 'balanced', out=task / 'none')
+    assert status == 2 and 'seg.pth has none; give --threshold' in err
+    status, _, err = infer('seg', '--operating-point', 'balanced', '--threshold', 0.5)
+    assert status == 2 and 'give one of them' in err
+    header = {'operating_points': json.dumps({'few-false-alarms': 0.8})}
+    save_file(toys.SEGMENTOR, task / 'seg.safetensors', header)
+    more = ['--weights', task / 'seg.safetensors', '--operating-point']
+    status, _, err = infer('seg', *more, 'find-everything')
+    assert status == 2 and 'seg.safetensors has few-false-alarms' in err
+    infer('seg', *more, 'few-false-alarms')
+    assert json.loads((task / 'out' / 'settings.json').read_text())['threshold'] == 0.8
+
+
+def test_the_default_model(tool, task, capsys, monkeypatch):
+    monkeypatch.setattr(tool, 'DEFAULT', 'nothing_shipped')
+    with pytest.raises(SystemExit), errors_in_one_line():
+        tool.main([str(task / 'images'), '--out', str(task / 'out')])
+    assert '--config: nothing_shipped, the default, does not come' in capsys.readouterr().err
+    monkeypatch.setattr(tool, 'DEFAULT', 'ismallnet_s_nuaa')
+    with pytest.raises(SystemExit), errors_in_one_line():
+        tool.main([str(task / 'images'), '--out', str(task / 'out'), '--device', 'cpu'])
+    assert json.loads((task / 'out' / 'settings.json').read_text())['config'] == 'ismallnet_s_nuaa'
+
+
+def test_a_config_beside_the_checkpoint_is_named(task, infer):
+    """Weights that were trained with options fit the config in the work-dir alone."""
+    (task / 'work').mkdir()
+    state = dict(level=torch.zeros(2))
+    torch.save(dict(state_dict=state), task / 'work' / 'epoch_1.pth')
+    status, _, err = infer('det', '--weights', task / 'work/epoch_1.pth')
+    assert status == 2 and 'lies beside it' not in err
+    (task / 'work' / 'mine.py').write_text('')
+    status, _, err = infer('det', '--weights', task / 'work/epoch_1.pth')
+    assert status == 2 and len(err.splitlines()) == 1
+    assert f'options included, lies beside it: {task / "work" / "mine.py"}' in err
+
+
+def test_addresses(task, infer, monkeypatch):
+    import functools
+    import http.server
+    import threading
+
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(task / 'images')
+    )
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f'http://127.0.0.1:{server.server_address[1]}/sub/b.png'
+        status, _, err = infer('det', images=url)
+        server.shutdown()
+        thread.join()
+    assert status == 0, err
+    assert [row['image'] for row in rows(task)] == [url] * 3
+    status, out, _ = infer('det', images=url)
+    assert status == 0 and '1 of 1 images are in' in out, 'the file is there, no server is asked'
+
+
+def test_marked_video(task, infer, toys):
+    path = task / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 5, (240, 152))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write a video here')
+    for _ in range(3):
+        writer.write(toys.scene(152, 240, BOXES))
+    writer.release()
+    status, _, err = infer('det', '--video', images=path)
+    assert status == 0 and (task / 'out/videos/clip.mp4').stat().st_size > 1000, err
+    status, out, _ = infer('det', '--video', images=path)
+    assert status == 0 and '3 of 3 images are in' in out

@@ -1,0 +1,84 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Frames per second of a whole run over a video against those of the network alone.
+
+Both take turns, so that a busy machine slows both. The whole run decodes, infers, draws and writes
+what tools/infer.py does.
+"""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import itertools
+import json
+import statistics
+import tempfile
+import time
+
+from smallobj_mm.inference import SmallObjectInferencer, Source, list_sources
+from smallobj_mm.inference.overlap import WriteBehind
+from smallobj_mm.inference.result_folder import ResultFolder
+from smallobj_mm.inference.video_results import VideoResults
+from smallobj_mm.utils.errors import errors_in_one_line
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('video', help='a video file')
+    parser.add_argument('--config', default='ismallnet_s_nuaa', help='(default: %(default)s)')
+    parser.add_argument('--weights', help='default: those that come with the package')
+    parser.add_argument('--frames', type=int, default=60, help='of each turn (default: 60)')
+    parser.add_argument('--turns', type=int, default=3, help='(default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=1, help='(default: %(default)s)')
+    parser.add_argument('--device', help='default: cuda where it is, else cpu')
+    parser.add_argument('--video-out', action='store_true', help='the run also marks the video')
+    return parser.parse_args()
+
+
+def alone(inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int) -> float:
+    """Frames per second of the network, with frames that are prepared already."""
+    item = inferencer.preparer.prepare(inferencer.read(sources[0]), sources[0].path)
+    start = time.perf_counter()
+    for first in range(0, len(sources), batch_size):
+        inferencer.predict_prepared([item] * min(batch_size, len(sources) - first))
+    return len(sources) / (time.perf_counter() - start)
+
+
+def whole(
+    inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int, mark: bool
+) -> float:
+    """Frames per second of a run from the file to the folder of results."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        results = ResultFolder(folder, inferencer, {})
+        videos = VideoResults(results, False, mark)
+        with WriteBehind(videos.add) as add:
+            for result in inferencer.stream(sources, batch_size, tile=None):
+                add(result)
+        videos.finish()
+        results.summarize()
+        return len(sources) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure."""
+    args = parse_args()
+    inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
+    sources = list(itertools.islice(list_sources(args.video), args.frames))
+    alone(inferencer, sources[:3], args.batch_size)  # warm up
+    pairs = []
+    for turn in range(args.turns):
+        network = alone(inferencer, sources, args.batch_size)
+        run = whole(inferencer, sources, args.batch_size, args.video_out)
+        pairs.append((network, run))
+        print(f'turn {turn + 1}: network {network:.2f}, whole run {run:.2f} frames/s, '
+              f'{run / network:.3f}')  # fmt: skip
+    values = [statistics.median(column) for column in zip(*pairs)]
+    ratio = statistics.median(run / network for network, run in pairs)
+    print(json.dumps(dict(network=values[0], run=values[1], ratio=ratio)))
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()
