@@ -54,7 +54,7 @@ class BackgroundDataset(BaseSegDataset):
 
     Raises:
         FileNotFoundError: If the folder, the list, the annotations or a listed picture is missing.
-        ValueError: If there is no picture or the annotations cannot be read.
+        UserError: If there is no picture or the annotations cannot be read.
 
     Example:
         >>> cfg = dict(

@@ -37,7 +37,7 @@ class WeightedMixtureDataset:
             None. Defaults to 100.
 
     Raises:
-        ValueError: If the weights do not fit the data sets, or their classes differ.
+        UserError: If the weights do not fit the data sets, or their classes differ.
 
     Example:
         >>> cfg = dict(

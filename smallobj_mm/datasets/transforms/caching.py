@@ -33,7 +33,7 @@ class CachedTransforms(BaseTransform):
             its mask.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
 
     Example:
         >>> load = dict(
@@ -117,7 +117,7 @@ class RepeatGrey(BaseTransform):
         channels (int): Number of channels. Defaults to 3.
 
     Raises:
-        ValueError: If ``channels`` is below 1.
+        UserError: If ``channels`` is below 1.
 
     Example:
         >>> import numpy as np
@@ -140,7 +140,7 @@ class RepeatGrey(BaseTransform):
             dict: The sample with its image of several channels.
 
         Raises:
-            ValueError: If the image has another number of channels.
+            UserError: If the image has another number of channels.
         """
         img = results['img']
         if img.ndim == 3 and img.shape[2] == self.channels:

@@ -87,7 +87,7 @@ def test_each_changes_the_image_or_leaves_it(cls, seeded):
         for _ in range(10)
     )
     assert changed >= 8
-    with pytest.raises(TypeError, match='int64, expected uint8 or float32'):
+    with pytest.raises(ValueError, match='int64, expected uint8 or float32'):
         cls()(dict(img=np.zeros((4, 4), np.int64)))
     with pytest.raises(ValueError, match='prob is 2'):
         cls(prob=2)
