@@ -13,12 +13,12 @@ _base_ = [
 # -------- changed often --------
 max_epochs = 75
 flat_epochs = 50  # epochs at the full rate; then the cosine
-batch_size = 4  # crops
-epoch_length = 800  # crops
+batch_size = 10  # crops
+epoch_length = 2000  # crops
 
 # -------- changed sometimes --------
 load_from = 'smallobj_mm/weights/ismallnet_s_nuaa.safetensors'  # None: from the beginning
-lr = 5e-4
+lr = 8e-4
 channels = [32, 32, 64, 96]  # of each level, the finest (half the image's resolution) first
 num_blocks = [1, 1, 1, 1]
 space_to_depth = 2  # px

@@ -12,8 +12,8 @@ _base_ = [
 # -------- changed often --------
 max_epochs = 12
 flat_epochs = 6  # epochs at the full rate; then the cosine
-batch_size = 4  # crops
-epoch_length = 400  # crops
+batch_size = 10  # crops
+epoch_length = 1000  # crops
 
 # -------- changed sometimes --------
 lr = 1e-3

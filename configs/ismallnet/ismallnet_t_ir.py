@@ -13,8 +13,8 @@ _base_ = [
 # -------- changed often --------
 max_epochs = 75
 flat_epochs = 50  # epochs at the full rate; then the cosine
-batch_size = 4  # crops
-epoch_length = 800  # crops
+batch_size = 10  # crops
+epoch_length = 2000  # crops
 
 # -------- changed sometimes --------
 lr = 1e-3

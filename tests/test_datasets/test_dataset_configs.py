@@ -151,7 +151,7 @@ def test_mixtures(load, shared_dir, name):
         {'NUAA-SIRST': 40, 'NUDT-SIRST': 60}[folder] for folder in MIXTURES[name]
     )
     assert len(test) == (200 if name == 'ir_mixture_no-nudt' else 214)
-    assert all(image.shape == (3, 256, 256) for image in batch['inputs'])
+    assert all(image.shape == (3, 160, 160) for image in batch['inputs'])
     assert {'gt_sem_seg', 'gt_interior_map', 'gt_boundary_map'} <= set(
         batch['data_samples'][0].keys()
     )
