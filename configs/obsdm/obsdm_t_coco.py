@@ -1,0 +1,79 @@
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+# The small OBSDM on your own boxes in COCO JSON, as COCO, Roboflow, CVAT or labelme2coco lay it out.
+# python tools/train.py configs/obsdm/obsdm_t_coco.py --cfg-options data_root=FOLDER
+# tools/analysis_tools/dataset_doctor.py FOLDER says what to change for your objects.
+
+_base_ = [
+    '../_base_/models/obsdm_t.py',
+    '../_base_/datasets/coco_json.py',
+    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/runtime/default_runtime_det.py',
+]
+
+# -------- changed often --------
+data_root = 'data/mine/'
+train_file = ''  # a COCO file below data_root; '': found by the layout of the folder
+val_file = ''
+# Names; None: those of the training file. The number of classes of the model follows.
+classes = None
+max_epochs = 100
+flat_epochs = 65  # constant rate, then a cosine
+batch_size = 8  # images
+zoom = 1.0  # of the images in validation; more for objects of a few pixels
+load_from = None  # a checkpoint of obsdm_t_*.py to start from; heads of other classes are left out
+
+# -------- changed sometimes --------
+lr = 1e-3
+warmup_iters = 300  # iterations
+val_interval = 10  # epochs
+num_workers = 2
+
+# -------- never changed: where the values above go --------
+train_set = dict(data_root=data_root, ann_file=train_file, metainfo=dict(classes=classes))
+train_dataloader = dict(
+    batch_size=batch_size, num_workers=num_workers, dataset=dict(dataset=train_set)
+)
+val_dataloader = dict(
+    num_workers=num_workers,
+    dataset=dict(
+        data_root=data_root,
+        ann_file=val_file,
+        metainfo=dict(classes=classes),
+        pipeline=[
+            dict(type='LoadImageStrict', high_bit_depth='scale'),
+            dict(type='Resize', scale_factor=zoom),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(
+                type='PackDetInputs',
+                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+            ),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
+optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
+    dict(
+        type='CosineAnnealingLR',
+        begin=flat_epochs,
+        end=max_epochs,
+        T_max=max_epochs - flat_epochs,
+        eta_min_ratio=0.05,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+custom_hooks = [
+    dict(
+        type='StepEMAHook',
+        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
+        momentum=0.002,  # decay 0.998
+        gamma=200,  # steps of ramp
+        update_buffers=True,  # BN statistics are averaged too
+        priority=49,
+    ),
+    dict(type='ChannelsLastHook'),
+]
+model = dict(bbox_head=dict(num_classes=1))  # becomes the number of classes of the data
