@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Reading checkpoints as plain data: nothing in a file can run code."""
 
+import errno
 import hashlib
 import http.client
 import os
@@ -11,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Callable, Iterator, Union
+from typing import Any, Callable, Iterator, Union
 from urllib.parse import urlparse
 
 import numpy as np
@@ -91,44 +92,92 @@ def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu')
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: The file holds objects other than data, is damaged, or is no checkpoint.
+        UserError: The file cannot be read (a folder, permissions, the disk), holds objects other
+            than data, is damaged, or is no checkpoint.
         MissingPackageError: A ``.safetensors`` file without the package ``safetensors``.
     """
     path = os.path.expanduser(os.fspath(path))
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such checkpoint file; check the path')
+    _check_readable(path)
     if path.endswith('.safetensors'):
         return _load_safetensors(path, map_location)
-    try:
-        with _only_plain_data():
-            data = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(_explain(path, str(error))) from None
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        UnicodeDecodeError,
-        OSError,
-        AssertionError,
-        struct.error,
-    ) as error:
-        if isinstance(error, RuntimeError) and 'CUDA' in str(error):
-            raise  # a CUDA checkpoint onto a machine without: torch says it well
-        raise UserError(
-            f'{path}: damaged or not a checkpoint ({_first_line(error)}); expected a file that '
-            'torch.save has written completely, copy or download it again'
-        ) from None
+    with _only_plain_data():
+        data = _load_pickle(path, map_location)
     if not isinstance(data, dict):
         raise UserError(
             f'{path}: holds a {type(data).__name__}, not a checkpoint; expected a '
             'dict of tensors, plain or under a key such as state_dict'
         )
     return data
+
+
+def _check_readable(path: str) -> None:
+    """Read the first byte, so that what fails later is a matter of what the file holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: It is there and cannot be read, or is empty.
+    """
+    try:
+        with open(path, 'rb') as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: no such checkpoint file; check the path') from None
+    except IsADirectoryError:
+        raise UserError(f'{path}: a folder; give the path of a checkpoint file in it') from None
+    except PermissionError:
+        raise UserError(
+            f'{path}: not readable for this user (permission denied); change the permissions of '
+            'the file or of a folder above it'
+        ) from None
+    except (OSError, ValueError) as error:  # the latter: no name of a file
+        raise UserError(
+            f'{path!r}: cannot be read ({_reason(error)}); check the path and the disk'
+        ) from None
+    if empty:
+        raise UserError(f'{path}: empty, not a checkpoint; copy or download it again')
+
+
+#: How the readers of PyTorch stumble over bytes that no torch.save has written: an unpickler
+#: carries out instructions, and those of a damaged file are any.
+_OF_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    struct.error,
+)
+
+
+def _load_pickle(path: str, map_location: MapLocation) -> Any:
+    """Read what ``torch.save`` wrote, of plain data.
+
+    Raises:
+        UserError: The file holds other objects, or is damaged.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(_explain(path, str(error))) from None
+    except (OSError, *_OF_DAMAGE) as error:
+        if isinstance(error, RuntimeError) and 'CUDA' in str(error):
+            raise  # a CUDA checkpoint onto a machine without: torch says it well
+        # EINVAL: the directory at the end of a truncated file makes torch seek to before its start.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise UserError(
+                f'{path}: cannot be read ({_reason(error)}); check the path and the disk'
+            ) from None
+        raise UserError(
+            f'{path}: damaged or not a checkpoint ({_first_line(error)}); expected a file that '
+            'torch.save has written completely, copy or download it again'
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, 'strerror', None) or str(error)
 
 
 def _load_safetensors(path: str, map_location: MapLocation) -> dict:

@@ -139,6 +139,59 @@ def test_missing_file(tmp_path: Path) -> None:
         load_plain(tmp_path / 'none.pth')
 
 
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_folder(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f'a{suffix}').mkdir()
+    with pytest.raises(UserError, match=rf'a{suffix}: a folder; give'):
+        load_plain(tmp_path / f'a{suffix}')
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_no_permission(suffix: str, tmp_path: Path) -> None:
+    """A file that this user may not read is not called damaged."""
+    path = tmp_path / f'a{suffix}'
+    torch.save(dict(w=torch.ones(2)), path)
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # who reads everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(UserError, match=rf'a{suffix}: not readable .*permission') as caught:
+            load_plain(path)
+    finally:
+        os.seteuid(user)
+    assert 'damaged' not in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.skipif(
+    not Path('/proc/self/mem').exists(), reason='no file here that fails to be read'
+)
+def test_the_disk_fails(tmp_path: Path) -> None:
+    (tmp_path / 'a.pth').symlink_to('/proc/self/mem')
+    with pytest.raises(UserError, match=r'a\.pth.*: cannot be read \(.*\); check'):
+        load_plain(tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize('name', ['circle.pth', 'n' * 300 + '.pth', 'a\0b.pth'])
+def test_names_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / 'circle.pth').symlink_to(tmp_path / 'circle.pth')
+    with pytest.raises(UserError, match=r'\.pth.*: cannot be read \(.+\)'):
+        load_plain(tmp_path / name)
+
+
+def test_an_error_of_our_own_is_no_damage(tmp_path: Path, monkeypatch: Any) -> None:
+    """Such as a PyTorch that does not know the form of our list."""
+    torch.save(dict(w=torch.ones(2)), tmp_path / 'a.pth')
+
+    def unknown(_: list) -> None:
+        raise AttributeError("'tuple' object has no attribute '__module__'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, 'add_safe_globals', unknown)
+        with pytest.raises(AttributeError, match='__module__'):
+            load_plain(tmp_path / 'a.pth')
+
+
 @pytest.mark.parametrize('resume', [False, True])
 def test_runner_refuses(resume: bool, tmp_path: Path, safe_loader: None) -> None:
     """Neither --resume nor load_from run code; stock mmengine would, on its second attempt."""
