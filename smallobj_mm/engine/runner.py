@@ -18,12 +18,14 @@ from torch import nn
 
 from smallobj_mm.checkpoints.reading import load_plain, use_safe_loader
 from smallobj_mm.checkpoints.state_dict import fitting_state
+from smallobj_mm.compat import description
 from smallobj_mm.engine.class_fitting import fit_classes
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 #: Slurm variable -> the variable of PyTorch's launcher that says the same.
 _SLURM = {
@@ -75,7 +77,7 @@ def build_runner(cfg: Config) -> Runner:
 
     Checkpoints are read as plain tensors. Without CUDA, synchronised batch normalisation is
     switched off with a message and distributed runs use gloo. A detector gets as many classes as
-    its data.
+    its data. Loaders without workers lose the settings that only workers have.
 
     Raises:
         UserError: Data sets of the config have different classes.
@@ -85,9 +87,13 @@ def build_runner(cfg: Config) -> Runner:
         _use_gloo(cfg)  # first: from then on only rank 0 logs
     disable_sync_bn_on_cpu(cfg)
     fit_classes(cfg)
+    _fit_loaders(cfg)
     if cfg.get('default_scope') == 'mmpretrain':
         _set_mmpretrain_collate(cfg)
-    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    if stand_ins := description():
+        runner.logger.info(stand_ins)
+    return runner
 
 
 def check_weights(model: nn.Module, checkpoint: str) -> None:
@@ -120,9 +126,18 @@ def leaving_process_group() -> Iterator[None]:
             torch.distributed.destroy_process_group()
 
 
+def _fit_loaders(cfg: Config) -> None:
+    """``num_workers=0`` is enough: PyTorch refuses it beside settings of the workers."""
+    for name in _LOADERS:
+        loader = cfg.get(name)
+        if loader is not None and loader.get('num_workers', 0) == 0:
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
+
+
 def _set_mmpretrain_collate(cfg: Config) -> None:
     """mmpretrain's configs leave it to its tools to say that batches are stacked."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for name in _LOADERS:
         if cfg.get(name) is not None:
             cfg[name].setdefault('collate_fn', ConfigDict(type='default_collate'))
 

@@ -10,8 +10,14 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from smallobj_mm.compat.mmengine_internals import cpu_computes_bfloat16
 from smallobj_mm.engine import enable_amp
+from smallobj_mm.engine.optim import amp
 from smallobj_mm.registry import OPTIM_WRAPPERS
+
+needs_bfloat16 = pytest.mark.skipif(
+    not cpu_computes_bfloat16(), reason='this CPU does not compute in bfloat16'
+)
 
 
 def make(kind: str = 'BFloat16OptimWrapper', **options: Any) -> tuple[nn.Module, OptimWrapper]:
@@ -31,6 +37,19 @@ def step(model: nn.Module, wrapper: OptimWrapper, images: torch.Tensor) -> float
     return float(loss.detach())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='what happens without CUDA')
+def test_a_cpu_without_bfloat16_stays_in_float32(monkeypatch: Any) -> None:
+    """It would be an order of magnitude slower."""
+    monkeypatch.setattr(amp, 'cpu_computes_bfloat16', lambda: False)
+    lines = []
+    monkeypatch.setattr(amp, 'print_log', lambda line, **_: lines.append(line))
+    cfg = Config(dict(optim_wrapper=dict(type='SumOptimWrapper', accumulative_counts=2)))
+    assert enable_amp(cfg) is cfg
+    assert cfg.optim_wrapper == dict(type='SumOptimWrapper', accumulative_counts=2)
+    assert len(lines) == 1 and 'this CPU does not compute in bfloat16' in lines[0]
+
+
+@needs_bfloat16
 @pytest.mark.skipif(torch.cuda.is_available(), reason='what happens without CUDA')
 @pytest.mark.parametrize(
     'given, expected',

@@ -1,8 +1,11 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 import pytest
 import torch.distributed as dist
+from mmengine.config import Config
+from torch import nn
 
-from smallobj_mm.engine.runner import leaving_process_group
+from smallobj_mm.engine.runner import build_runner, leaving_process_group
+from smallobj_mm.registry import DATASETS, MODELS
 
 
 def join(tmp_path):
@@ -27,3 +30,33 @@ def test_without_a_group():
     with leaving_process_group():
         pass
     assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_settings_of_workers_go_with_the_workers(workers, tmp_path):
+    """``num_workers=0`` beside ``persistent_workers=True`` of a base is an error of PyTorch."""
+    MODELS.register_module(module=nn.Identity, name='RunnerToy', force=True)
+    DATASETS.register_module(module=list, name='RunnerToyImages', force=True)
+    loader = dict(
+        batch_size=1,
+        num_workers=workers,
+        persistent_workers=True,
+        prefetch_factor=2,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='RunnerToyImages'),
+    )
+    cfg = Config(
+        dict(
+            model=dict(type='RunnerToy'),
+            work_dir=str(tmp_path),
+            test_dataloader=loader,
+            test_cfg=dict(),
+            test_evaluator=dict(type='DumpResults', out_file_path=str(tmp_path / 'out.pkl')),
+            default_scope='mmengine',
+            log_level='ERROR',
+            experiment_name=f'loaders_{workers}',
+        )
+    )
+    built = build_runner(cfg).build_dataloader(cfg.test_dataloader)
+    assert built.persistent_workers == (workers > 0)
+    assert built.prefetch_factor == (2 if workers else None)

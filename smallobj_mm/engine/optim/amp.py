@@ -1,10 +1,13 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """What ``--amp`` does to a config, on CUDA and on the CPU."""
 
+import logging
+
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from smallobj_mm.compat.mmengine_internals import cpu_computes_bfloat16
 from smallobj_mm.utils.errors import UserError
 
 from . import wrappers  # noqa: F401  registers what the table below names
@@ -27,7 +30,8 @@ def enable_amp(cfg: Config) -> Config:
 
     On CUDA: float16 with a dynamic loss scale (a ``loss_scale`` or ``dtype`` that the config sets
     is kept). On the CPU: bfloat16 without a scaler, about twice as fast where the processor has
-    AVX512-BF16 or AMX. Validation and testing stay in float32.
+    AVX512-BF16 or AMX; one that does not compute in bfloat16 is many times slower at it, and there
+    the config stays as it is, with a message. Validation and testing stay in float32.
 
     Args:
         cfg: The whole config; changed in place.
@@ -52,6 +56,14 @@ def enable_amp(cfg: Config) -> Config:
             f'expected one of {sorted(_MIXED)}, or run without --amp'
         )
     on_cuda = torch.cuda.is_available()
+    if not on_cuda and not cpu_computes_bfloat16():
+        print_log(
+            '--amp: this CPU does not compute in bfloat16 and would be many times slower with it; '
+            'training stays in float32',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return cfg
     wrapper['type'] = _MIXED[name][0 if on_cuda else 1]
     if wrapper['type'].endswith('AmpOptimWrapper'):
         wrapper.setdefault('loss_scale', 'dynamic')

@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from smallobj_mm.compat.mmengine_internals import cpu_computes_bfloat16
 
 
 def use_half(model: nn.Module) -> nn.Module:
     """Let a detector or segmentor predict in half precision, on the device it is on.
 
-    On CUDA that is float16, on the CPU bfloat16, which is faster than float32 only where the
-    processor computes in it (AVX512-BF16, AMX). Weights of convolutions and linear layers are
+    On CUDA that is float16, on the CPU bfloat16, where the processor computes in it (AVX512-BF16,
+    AMX); one that does not is many times slower at it, and there the model stays as it is, with a
+    message. Weights of convolutions and linear layers are
     kept in it, half as large; autocast chooses the type of everything else. What comes out of
     the heads is float32 again, so that boxes are decoded, suppressed and rescaled, and maps
     resized, in full: a coordinate of 1001 px is 1000 px in bfloat16.
@@ -32,6 +37,14 @@ def use_half(model: nn.Module) -> nn.Module:
     while isinstance(inner := getattr(network, 'module', None), nn.Module):
         network = inner
     first = next(network.parameters(), torch.zeros(0))
+    if first.device.type == 'cpu' and not cpu_computes_bfloat16():
+        print_log(
+            'half precision: this CPU does not compute in bfloat16 and would be many times slower '
+            'with it; the model stays in float32',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return model
     dtype = torch.float16 if first.device.type == 'cuda' else torch.bfloat16
     for module in network.modules():
         # Exact types of linear layers: some stand inside fused operations with other types.

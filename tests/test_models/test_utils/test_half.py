@@ -4,6 +4,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smallobj_mm.models.utils import half
 from smallobj_mm.models.utils.half import use_half
 
 
@@ -37,7 +38,22 @@ class Wrapper(nn.Module):
 
 
 @torch.no_grad()
-def test_half_inside_and_full_outside():
+def test_a_cpu_without_bfloat16_stays_in_float32(monkeypatch):
+    monkeypatch.setattr(half, 'cpu_computes_bfloat16', lambda: False)
+    lines = []
+    monkeypatch.setattr(half, 'print_log', lambda line, **_: lines.append(line))
+    net = Net().eval()
+    image = torch.rand(1, 3, 8, 8)
+    expected = net(image).maps[0]
+    assert use_half(net) is net
+    assert torch.equal(net(image).maps[0], expected)
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+    assert len(lines) == 1 and 'this CPU does not compute in bfloat16' in lines[0]
+
+
+@torch.no_grad()
+def test_half_inside_and_full_outside(monkeypatch):
+    monkeypatch.setattr(half, 'cpu_computes_bfloat16', lambda: True)  # slow where it does not
     net = Net().eval()
     image = torch.rand(1, 3, 8, 8)
     expected = net(image)
