@@ -12,7 +12,7 @@ DEMO_DET := configs/obsdm/obsdm_r18_demo.py
 DEMO_SEG := configs/ismallnet/ismallnet_demo.py
 DEMO_DIR := work_dirs/demo
 
-.PHONY: demo test lint env
+.PHONY: demo test test-avx2 test-floor test-newest lint env
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -52,6 +52,18 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+# Parity with the authors' programs on a CPU without AVX-512.
+test-avx2: $(STAMP)
+	ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/reference_parity -k 'not converter'
+
+# Beside the oldest PyTorch that requirements/mminstall.txt allows, and beside the newest.
+test-floor:
+	.ci/other_torch 2.6.0 0.21.0
+
+test-newest:
+	.ci/other_torch 2.14.1 0.29.1
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

@@ -17,21 +17,32 @@ MINIMUM = {
 
 
 def installed_versions() -> Dict[str, str]:
-    """Version of each installed distribution of the stack, by distribution name."""
+    """Version of PyTorch and of each installed distribution of the stack, by distribution name."""
     found = {}
-    for onedl, original, _ in MINIMUM.values():
-        for name in (onedl, original):
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
+    for name in ['torch', *(name for names in MINIMUM.values() for name in names[:2])]:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
     return found
+
+
+#: From here on reading a checkpoint as plain tensors has no known hole. From 2.6 on, the oldest
+#: that can be installed with this package, no file runs code in the known ways.
+SAFE_TORCH = '2.10'
 
 
 def version_warnings() -> List[str]:
     """One line for each distribution that is older than tested or not the maintained one."""
     found = installed_versions()
     lines = []
+    torch = found.get('torch')
+    if torch is not None and Version(torch) < Version(SAFE_TORCH):
+        lines.append(
+            f'PyTorch {torch}: a crafted checkpoint can corrupt memory when it is read '
+            f'(CVE-2026-24747, fixed in {SAFE_TORCH}); use a newer one, or read only checkpoints '
+            'that you trust'
+        )
     for package, (onedl, original, minimum) in MINIMUM.items():
         if onedl in found:
             if Version(found[onedl]) < Version(minimum):
