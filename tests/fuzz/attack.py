@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import kinds  # noqa: E402
 from mutations import mutate  # noqa: E402
 
+from smallobj_mm.utils.errors import SHOWN_IN_ONE_LINE  # noqa: E402
+
 OUTCOMES = ('read', 'one line', 'without file', 'traceback', 'too slow', 'process died')
 #: Seconds for one file, and bytes of memory beyond what the process has.
 SECONDS, MEMORY = 60, 4 << 30
@@ -43,8 +45,7 @@ def attack(kind: kinds.Kind, data: bytes, folder: Path) -> tuple[str, str]:
     path = kinds.write(folder, kind, data)
     try:
         kind.read(path)
-    except (ValueError, FileNotFoundError) as error:
-        # UserError is a ValueError; any other that carries the file in one line serves as well.
+    except SHOWN_IN_ONE_LINE as error:
         text = str(error)
         if '\n' in text or len(text) > LONGEST:
             return 'traceback', f'{type(error).__name__}: {text[:300]}'
