@@ -18,8 +18,8 @@ load = dict(
     ],
     max_mib=cache_mib,
 )
-# Native resolution in three of ten crops. Below 1 the part that is cut exceeds most of these
-# images, which are then mirrored beyond their borders.
+# Native resolution in three of ten crops. Below 1 the part that is cut is larger than the crop;
+# images that are smaller still are mirrored beyond their borders.
 crop = dict(type='ScaledTargetCrop', size=crop_size, scale=(0.67, 2.0), scale_prob=0.7, prob=0.75)
 crop_large = dict(crop, scale=(0.4, 1.25))  # backgrounds that are larger than a crop
 nuaa = dict(

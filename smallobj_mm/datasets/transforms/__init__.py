@@ -15,15 +15,12 @@ if find_spec('mmcv') is not None:
     from .crops import RandomEdgeCrop, TargetAwareCrop
     from .flip_turn import FlipTurn
     from .ir_degradations import (
-        RandomBitDepth,
         RandomDefocus,
         RandomFixedPattern,
-        RandomIRIntensity,
-        RandomJPEG,
-        RandomPolarity,
         RandomSensorNoise,
         RandomVignetting,
     )
+    from .ir_levels import RandomBitDepth, RandomIRIntensity, RandomJPEG, RandomPolarity
     from .label_decoupling import LabelDecoupling
     from .loading import LoadImageStrict
     from .mask_loading import LoadBinaryMask
