@@ -33,11 +33,6 @@ def is_lazy_config(path: str) -> bool:
     return Config._is_lazy_import(path)
 
 
-def set_config_filename(cfg: Config, path: str) -> None:
-    """Say which file a config is from."""
-    super(Config, cfg).__setattr__('_filename', path)
-
-
 def cpu_computes_bfloat16() -> bool:
     """Whether PyTorch's fast operators take bfloat16 on this CPU; without, it is many times slower.
 

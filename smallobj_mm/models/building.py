@@ -16,7 +16,7 @@ from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.checkpoints.state_dict import load_weights
 from smallobj_mm.compat.frameworks import has_framework
 from smallobj_mm.models.utils.deploy import switch_to_deploy
-from smallobj_mm.utils.configs import find_config
+from smallobj_mm.utils.configs import find_config, read_config
 from smallobj_mm.utils.errors import MissingPackageError, UserError
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 from smallobj_mm.weights import shipped_weights
@@ -44,7 +44,7 @@ def read_model_config(config: str | Path | Config) -> tuple[Config, str, Path | 
         cfg, name = config.copy(), path.stem if path else 'config'
     elif isinstance(config, (str, Path)):
         path = find_config(config)
-        cfg, name = Config.fromfile(path), path.stem
+        cfg, name = read_config(path), path.stem
     else:
         raise UserError(
             f'config is a {type(config).__name__}, expected a path, a name or an mmengine Config'

@@ -4,14 +4,15 @@
 import ast
 import os
 import re
-import tempfile
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
-from smallobj_mm.compat.mmengine_internals import is_lazy_config, set_config_filename
+from smallobj_mm.compat.mmengine_internals import is_lazy_config
+from smallobj_mm.utils.config_options import check_options
 from smallobj_mm.utils.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -19,6 +20,23 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 CONFIG_FOLDERS = (_PACKAGE / '.mim' / 'configs', _PACKAGE.parent / 'configs')
 #: Where a config names the files that it stands on.
 _BASES = '_base_'
+#: mmengine's names for parts of a config's path, in double braces.
+_PREDEFINED: dict[str, Callable[[Path], str]] = {
+    'fileDirname': lambda path: path.parent.as_posix(),
+    'fileBasename': lambda path: path.name,
+    'fileBasenameNoExtension': lambda path: path.stem,
+    'fileExtname': lambda path: path.suffix,
+}
+#: What the program in a config raises where it is wrong.
+_WRONG = (
+    NameError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    ImportError,
+)
 
 
 def find_config(name: str | Path) -> Path:
@@ -68,80 +86,143 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
 
     Args:
         path: Path of the config, or the name of one that comes with the package.
-        options: Settings as ``--cfg-options`` gives them: ``{'a.b': value}`` for nested ones.
+        options: Settings as ``--cfg-options`` gives them: ``{'a.b': value}`` for nested ones; see
+            :func:`~smallobj_mm.utils.config_options.check_options` for what may be added.
 
     Returns:
         The config; its ``filename`` is ``path``.
 
     Raises:
-        FileNotFoundError: There is no such file and no such name.
-        UserError: Several configs have the name.
+        FileNotFoundError: There is no such file and no such name, or a base is missing.
+        UserError: Several configs have the name; the config, or a base, is broken; a setting is
+            none of the config.
     """
-    path = str(find_config(path))
-    cfg = Config.fromfile(path)
+    file = find_config(path)
+    if not is_lazy(file):
+        _check_bases(file)
+    cfg = _in_one_line(file, lambda: Config.fromfile(str(file)))
     if not options:
         return cfg
+    options = check_options(cfg, options)
     values = {
         name: value
         for name, value in options.items()
         if name in cfg and not isinstance(value, dict) and not isinstance(cfg[name], dict)
     }
-    if values and path.endswith('.py') and not is_lazy_config(path):
-        with tempfile.TemporaryDirectory() as folder:
-            cfg = Config.fromfile(_rewrite(Path(path), values, Path(folder), {}))
-        set_config_filename(cfg, os.path.abspath(path))
-    cfg.merge_from_dict(dict(options))
+    if values and not is_lazy(file):
+        evaluated = _in_one_line(file, lambda: _evaluate(file.resolve(), values))
+        cfg = Config(evaluated, filename=os.path.abspath(file))
+    cfg.merge_from_dict(options)
     return cfg
 
 
-def _rewrite(path: Path, values: Mapping[str, Any], folder: Path, done: dict[Path, str]) -> str:
-    """Write a config and its bases into ``folder`` with new values; the path of the copy."""
-    path = path.resolve()
-    if path in done:
-        return done[path]
-    # Bases of one name may come from several folders; the config keeps its name, for the log.
-    target = folder / (f'{len(done)}_{path.name}' if done else path.name)
-    done[path] = str(target)
-    lines = _with_own_place(path).splitlines(keepends=True)
-    for node in reversed(ast.parse(b''.join(lines)).body):  # from the end: positions stay
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-            continue
-        name = node.targets[0].id
-        if name == _BASES:
-            bases = ast.literal_eval(node.value)
-            new: Any = [
-                base if '::' in base else _rewrite(path.parent / base, values, folder, done)
-                for base in ([bases] if isinstance(bases, str) else bases)
-            ]
-        elif name in values:
-            new = values[name]
-        else:
-            continue
-        _replace(lines, node.value, repr(new).encode())
-    target.write_bytes(b''.join(lines))
-    return str(target)
+def is_lazy(path: Path) -> bool:
+    """Whether a config is one of mmengine's purely Pythonic kind; False for one that is broken."""
+    try:
+        return is_lazy_config(str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
 
 
-def _with_own_place(path: Path) -> bytes:
-    """A config's text, with what mmengine would put in for ``{{ fileDirname }}`` and the like.
+def _check_bases(path: Path, above: tuple[Path, ...] = ()) -> None:
+    """Read a config and all that it stands on, without evaluating anything but their names.
 
-    Done here because it is about the config's own file, not about the copy in another folder.
+    Raises:
+        FileNotFoundError: A base is missing.
+        UserError: A file is not Python in UTF-8, or is among its own bases.
     """
-    values = {
-        'fileDirname': path.parent.as_posix(),
-        'fileBasename': path.name,
-        'fileBasenameNoExtension': path.stem,
-        'fileExtname': path.suffix,
-    }
-    text = path.read_bytes()
-    for name, value in values.items():
-        text = re.sub(rf'{{{{\s*{name}\s*}}}}'.encode(), lambda _: value.encode(), text)  # noqa: B023
-    return text
+    path = path.resolve()
+    if path in above:
+        circle = ' -> '.join(one.name for one in (*above[above.index(path) :], path))
+        raise UserError(f'{path}: is among its own bases ({circle}); take one out of {_BASES}')
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path}: no such file, expected a config: {above[-1]} names it in {_BASES}'
+        )
+    for base in _bases(_parse(path), path):
+        if '::' not in base:
+            _check_bases(path.parent / base, (*above, path))
 
 
-def _replace(lines: list[bytes], node: ast.expr, text: bytes) -> None:
-    """Put ``text`` in the place of an expression; lines that become empty stay as such."""
-    assert node.end_lineno is not None and node.end_col_offset is not None  # set by ast.parse
-    first, last = node.lineno - 1, node.end_lineno - 1
-    head, tail = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
-    lines[first : last + 1] = [head + text + tail, *[b''] * (last - first)]
+def _parse(path: Path) -> ast.Module:
+    """The program of a config, with the parts of its path in their places.
+
+    Raises:
+        UserError: It is not Python in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding='utf-8')
+        for name, value in _PREDEFINED.items():
+            text = re.sub(r'{{\s*%s\s*}}' % name, value(path).replace('\\', '/'), text)
+        # Of mmengine's other names those of bases are what they look like.
+        return ast.parse(re.sub(r'{{\s*(_base_\.[\w.]+)\s*}}', r'\1', text), str(path))
+    except SyntaxError as error:
+        where, what = f', line {error.lineno}' if error.lineno else '', error.msg
+    except UnicodeDecodeError as error:
+        where, what = f', byte {error.start}', 'not UTF-8'
+    except (ValueError, RecursionError, MemoryError) as error:
+        where, what = '', str(error) or 'nested too deeply'
+    raise UserError(f'{path}{where}: {what}; expected a config, which is Python in UTF-8')
+
+
+def _bases(tree: ast.Module, path: Path) -> list[str]:
+    """What a config stands on, as it names it."""
+    named = [node for node in tree.body if _name(node) == _BASES]
+    if not named:
+        return []
+    code = compile(ast.Expression(named[-1].value), str(path), 'eval')  # type: ignore[attr-defined]
+    bases = _in_one_line(path, lambda: eval(code, {}))
+    return [bases] if isinstance(bases, str) else list(bases)
+
+
+def _name(node: ast.stmt) -> str | None:
+    """The name that a statement gives a value to, if it is of that simple kind."""
+    simple = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    return node.targets[0].id if simple else None  # type: ignore[attr-defined]
+
+
+def _evaluate(path: Path, values: Mapping[str, Any]) -> ConfigDict:
+    """Evaluate a config and its bases with new values of names at their tops."""
+    tree, below = _parse(path), ConfigDict()
+    for base in _bases(tree, path):
+        if '::' in base:  # of an installed package: mmengine knows where
+            below.update(Config.fromstring(f'{_BASES} = [{base!r}]', '.py').items())
+        else:
+            below.update(_evaluate((path.parent / base).resolve(), values))
+    tree.body = [node for node in tree.body if _name(node) != _BASES]
+    for node in tree.body:
+        if (name := _name(node)) in values:
+            node.value = ast.parse(repr(values[name]), mode='eval').body  # type: ignore[attr-defined]
+    scope: dict[str, Any] = {_BASES: below}
+    exec(compile(ast.fix_missing_locations(tree), str(path), 'exec'), scope)
+    own = {name: scope[name] for name in scope if name != _BASES and not name.startswith('__')}
+    cfg = Config(below)
+    cfg.merge_from_dict(own, allow_list_keys=False)
+    return ConfigDict(cfg.items())
+
+
+def _in_one_line(path: Path, evaluate: Callable[[], Any]) -> Any:
+    """Evaluate the program of a config; what is wrong with it is said with its place.
+
+    Raises:
+        UserError: It raised an error.
+    """
+    try:
+        return evaluate()
+    except UserError:
+        raise
+    except _WRONG as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        lines = [
+            f'{frame.filename}, line {frame.lineno}'
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename.endswith('.py')
+            and '_base_' in frame.filename
+            or frame.filename == str(path.resolve())
+        ]
+        what = str(error.args[0] if error.args else error).partition('\n')[0]
+        raise UserError(
+            f'{lines[-1] if lines else path}: cannot be evaluated ({type(error).__name__}: '
+            f'{what}); correct the config'
+        ) from error
