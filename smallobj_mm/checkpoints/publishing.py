@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from smallobj_mm.checkpoints.state_dict import state_dict_of
 from smallobj_mm.utils.errors import UserError
 
 
@@ -19,14 +20,20 @@ def publishable(checkpoint: Mapping, source: str, half: bool = False) -> dict[st
             stay as they are: they are few, and a variance may be outside half's range.
 
     Raises:
-        UserError: If there is no state dict, or a weight does not fit half precision.
+        UserError: If there is no state dict, a weight does not fit half precision, or is no plain
+            tensor.
     """
-    state = checkpoint.get('state_dict', checkpoint)
-    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    tensors = state_dict_of(checkpoint)
     if not tensors:
         raise UserError(f'{source}: no tensors found, expected a checkpoint with a state_dict')
     published = {}
     for name, tensor in tensors.items():
+        if tensor.is_meta or tensor.is_quantized or tensor.layout != torch.strided:
+            kind = 'meta' if tensor.is_meta else 'quantized' if tensor.is_quantized else 'sparse'
+            raise UserError(
+                f'{source}: {name} is a {kind} tensor, expected plain ones; publish the checkpoint '
+                'of the training'
+            )
         tensor = tensor.detach().cpu()
         if half and tensor.is_floating_point() and tensor.ndim > 1:
             smaller = tensor.to(torch.float16)
@@ -36,5 +43,6 @@ def publishable(checkpoint: Mapping, source: str, half: bool = False) -> dict[st
                     'half precision; publish without --half'
                 )
             tensor = smaller
-        published[name] = tensor.contiguous()
+        # Of weights that two layers share each gets its own: a file holds no references.
+        published[name] = tensor.clone(memory_format=torch.contiguous_format)
     return published

@@ -300,15 +300,26 @@ def load_from_local_plain(filename: str, map_location: MapLocation = None) -> di
     A file that is a state dict and nothing else (``.safetensors``, published weights) comes under
     ``state_dict``, where the runner's hooks look for it.
     """
-    data = load_plain(filename, map_location)
+    data = _without_program(load_plain(filename, map_location))
     if data and all(isinstance(value, torch.Tensor) for value in data.values()):
         return {'state_dict': data}
     return data
 
 
+def _without_program(checkpoint: dict) -> dict:
+    """A checkpoint without ``meta.config``, which mmengine runs as a config when it resumes.
+
+    mmengine itself writes the text of a config under another name, which nothing runs.
+    """
+    meta = checkpoint.get('meta')
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint
+
+
 def load_from_http_plain(filename: str, map_location: MapLocation = None) -> dict:
     """mmengine's loader of ``http(s)://`` addresses, by :func:`load_plain`."""
-    return load_plain(_fetch(filename), map_location)
+    return _without_program(load_plain(_fetch(filename), map_location))
 
 
 def load_from_torchvision_plain(filename: str, map_location: MapLocation = None) -> dict:
@@ -327,7 +338,7 @@ def _load_named(filename: str, addresses: dict, map_location: MapLocation) -> di
         raise UserError(
             f'{filename}: unknown model of {scheme}; give the path or the address of a checkpoint'
         )
-    return load_plain(_fetch(addresses[name]), map_location)
+    return _without_program(load_plain(_fetch(addresses[name]), map_location))
 
 
 def load_from_refused(filename: str, map_location: MapLocation = None) -> dict:

@@ -39,6 +39,12 @@ def fitting_state(model: nn.Module, checkpoint: Mapping, source: str) -> dict[st
         UserError: A weight is missing, has another shape, or is none of the model.
     """
     state = state_dict_of(checkpoint)
+    if not state:
+        found = type(checkpoint.get('state_dict', checkpoint)).__name__
+        raise UserError(
+            f'{source}: holds no weights (state_dict: {found} without tensors), expected those of '
+            'the config; give the checkpoint that was trained with this config'
+        )
     own = {name.removeprefix(_WRAPPER): (name, t) for name, t in model.state_dict().items()}
     missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
     foreign = [key for key in state if key not in own]

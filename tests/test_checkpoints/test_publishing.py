@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from smallobj_mm.checkpoints.publishing import publishable
 from smallobj_mm.checkpoints.reading import load_plain, read_header
+from smallobj_mm.utils.errors import UserError
 
 
 def state(largest: float = 2.0) -> dict:
@@ -36,6 +38,33 @@ def test_errors():
         publishable(state(1e5), 'a.pth', half=True)
     with pytest.raises(ValueError, match='a.pth: no tensors found'):
         publishable({'state_dict': {}}, 'a.pth')
+
+
+def test_shared_weights_are_written_twice():
+    shared = torch.ones(2, 2)
+    out = publishable({'state_dict': {'module.a': shared, 'module.b': shared.t()}}, 'a.pth')
+    assert set(save(out)) and torch.equal(out['a'], out['b'])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'tensor'),
+    [
+        ('meta', torch.empty(2, device='meta')),
+        ('sparse', torch.eye(2).to_sparse()),
+        ('sparse', torch.eye(2).to_sparse_csr()),
+        ('quantized', torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)),
+    ],
+)
+@pytest.mark.parametrize('half', [False, True])
+def test_tensors_that_are_not_plain(kind, tensor, half):
+    with pytest.raises(UserError, match=f'a.pth: w is a {kind} tensor, expected plain'):
+        publishable({'state_dict': {'v': torch.ones(1), 'w': tensor}}, 'a.pth', half)
+
+
+@pytest.mark.parametrize('state', [[torch.ones(1)], 7, {}])
+def test_no_state_dict(state):
+    with pytest.raises(UserError, match='a.pth: no tensors found'):
+        publishable({'state_dict': state}, 'a.pth')
 
 
 def test_tool(repo_root, tmp_path):

@@ -9,7 +9,7 @@ from torch import Tensor
 from smallobj_mm.checkpoints.state_dict import flatten_tensors
 from smallobj_mm.utils.errors import UserError
 
-from .published import check_published, published_shapes
+from .published import check_published, naming, published_shapes
 
 #: Parts of the authors' model -> ours. Stages 1 to 3 are numbered, the fourth is not.
 _PARTS = {
@@ -104,7 +104,8 @@ def convert_detsim(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor],
         for name, tensor in flatten_tensors(checkpoint)
         if not name.startswith(('optim', 'sched'))
     }
-    renamed, dropped = rename_detsim(tensors)
+    with naming(source):
+        renamed, dropped = rename_detsim(tensors)
     if 'backbone.conv1.weight' not in renamed:
         raise UserError(
             f'{source}: found {len(tensors)} tensors without the first layer of a backbone, '

@@ -9,7 +9,7 @@ from torch import Tensor
 from smallobj_mm.utils.errors import UserError
 
 from .obsdm import unwrap
-from .published import check_published, published_shapes
+from .published import check_published, naming, published_shapes
 
 #: The authors call the interior "body" and the boundary "detail".
 _STREAMS = {'b': (0, 'interior'), 'd': (1, 'boundary')}
@@ -88,7 +88,8 @@ def convert_ismallnet(
         MissingPackageError: If mmseg is not installed.
     """
     tensors = unwrap(checkpoint, source)
-    renamed, dropped = rename_ismallnet(tensors)
+    with naming(source):
+        renamed, dropped = rename_ismallnet(tensors)
     ends = ('backbone.streams.0.levels.0.0.conv1.weight', f'{_HEAD}.mask_logit.3.weight')
     if not all(end in renamed for end in ends):
         raise UserError(

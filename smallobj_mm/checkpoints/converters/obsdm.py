@@ -8,7 +8,7 @@ from torch import Tensor
 
 from smallobj_mm.utils.errors import UserError
 
-from .published import check_published, published_shapes
+from .published import check_published, naming, published_shapes
 
 #: Layers of the authors' model file -> ours. Their `.conv` and `.bn` are those of ConvModule.
 _OBSDM_LAYERS = {
@@ -124,7 +124,8 @@ def convert_obsdm(checkpoint: Mapping, source: str) -> tuple[dict[str, Tensor], 
         MissingPackageError: If mmdet is not installed.
     """
     tensors = unwrap(checkpoint, source)
-    renamed, dropped = rename_obsdm(tensors)
+    with naming(source):
+        renamed, dropped = rename_obsdm(tensors)
     predictor = renamed.get('bbox_head.head_module.branch.0.1.conv.weight')
     if predictor is None or 'backbone.conv1.weight' not in renamed:
         raise UserError(
@@ -163,7 +164,7 @@ def unwrap(checkpoint: Mapping, source: str) -> dict[str, Tensor]:
     for key in ('state_dict', 'model'):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
-    tensors = {k: v for k, v in checkpoint.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v for k, v in checkpoint.items() if isinstance(v, Tensor)}
     if not tensors:
         raise UserError(
             f'{source}: found no tensors, expected a state dict, plain or under state_dict or '

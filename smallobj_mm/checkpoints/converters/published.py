@@ -1,7 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Whether what was converted is a published model, whole."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import torch
 from mmengine.config import Config
@@ -13,6 +14,22 @@ from smallobj_mm.compat.frameworks import has_framework
 from smallobj_mm.registry import MODELS
 from smallobj_mm.utils.configs import find_config
 from smallobj_mm.utils.errors import MissingPackageError, UserError
+
+
+@contextlib.contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Put the name of a file before what is wrong with its contents.
+
+    Args:
+        source: Name of the file.
+
+    Raises:
+        UserError: In place of one without the name.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f'{source}: {error}') from None
 
 
 def published_shapes(config: str, num_classes: int | None = None) -> dict[str, torch.Size]:
