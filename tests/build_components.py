@@ -167,6 +167,7 @@ def arguments(prefix: str) -> dict:
             KNNAccuracyHook=dict(bank_dataloader={}),
             BatchScaledWeightDecayHook={},
             NaNGuardHook={},
+            TrainingChecksHook={},
             ProbabilityMapHook=dict(out_dir='none'),
             RandomStateHook={},
             SafeCheckpointHook={},

@@ -8,15 +8,18 @@ import argparse
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
+from mmengine.runner import Runner
 
+from smallobj_mm.engine.hooks import TrainingChecksHook
 from smallobj_mm.engine.optim.amp import enable_amp
+from smallobj_mm.engine.resuming import latest_checkpoint
 from smallobj_mm.engine.runner import (
     add_common_arguments,
     build_runner,
     leaving_process_group,
     load_config,
 )
+from smallobj_mm.engine.work_dir_lock import locked_work_dir
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 
 
@@ -63,16 +66,27 @@ def set_auto_scale_lr(cfg: Config) -> None:
 
 
 def set_resume(cfg: Config, resume: str) -> None:
-    """Go on from a checkpoint: a path, or 'auto' for the last one in the work-dir."""
-    if resume != 'auto':
-        cfg.resume, cfg.load_from = True, resume
-    elif find_latest_checkpoint(cfg.work_dir) is not None:
-        cfg.resume, cfg.load_from = True, None
+    """Go on from a checkpoint: a path, or 'auto' for the last one in the work-dir.
+
+    Raises:
+        FileNotFoundError: The last one is not there any more.
+        UserError: The work-dir does not say which is the last.
+    """
+    path = latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if path is not None:
+        cfg.resume, cfg.load_from = True, path
     else:
         print_log(
             f'--resume: no checkpoint in {cfg.work_dir} yet, training starts from the beginning',
             logger='current',
         )
+
+
+def add_checks(runner: Runner) -> None:
+    """Check data, schedule and checkpoint before training, unless the config has the hook."""
+    if not any(isinstance(hook, TrainingChecksHook) for hook in runner.hooks):
+        source = runner.cfg.get('load_from') or 'the checkpoint'
+        runner.register_hook(TrainingChecksHook(resume_from=str(source)))
 
 
 def main() -> None:
@@ -85,7 +99,10 @@ def main() -> None:
         set_auto_scale_lr(cfg)
     if args.resume is not None:
         set_resume(cfg, args.resume)
-    build_runner(cfg).train()
+    with locked_work_dir(cfg.work_dir, cfg.launcher):
+        runner = build_runner(cfg)
+        add_checks(runner)
+        runner.train()
 
 
 if __name__ == '__main__':

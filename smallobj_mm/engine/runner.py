@@ -13,10 +13,10 @@ import torch.distributed
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 
-from smallobj_mm.checkpoints.reading import load_plain, use_safe_loader
+from smallobj_mm.checkpoints.reading import use_safe_loader
 from smallobj_mm.checkpoints.state_dict import fitting_state
 from smallobj_mm.compat import description
 from smallobj_mm.engine.class_fitting import fit_classes
@@ -101,13 +101,14 @@ def check_weights(model: nn.Module, checkpoint: str) -> None:
 
     Args:
         model: The model, or a wrapper that has it as its ``module``.
-        checkpoint: Path of a file; addresses are left to mmengine.
+        checkpoint: Path or address of a file.
 
     Raises:
+        FileNotFoundError: There is no such file.
         UserError: See :func:`~smallobj_mm.checkpoints.state_dict.fitting_state`.
     """
-    if os.path.isfile(checkpoint):
-        fitting_state(model, load_plain(checkpoint), checkpoint)
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
+    fitting_state(model, loaded, checkpoint)
 
 
 @contextlib.contextmanager

@@ -14,16 +14,26 @@ from smallobj_mm.datasets import (
     dataset_to_coco,
     make_synthetic_dataset,
 )
+from smallobj_mm.utils.errors import errors_in_one_line
 
 
 @pytest.fixture(scope='module')
 def command(repo_root):
-    """The main function of tools/dataset_converters/to_coco.py."""
+    """tools/dataset_converters/to_coco.py: from arguments to the exit status."""
     path = repo_root / 'tools' / 'dataset_converters' / 'to_coco.py'
     spec = importlib.util.spec_from_file_location('to_coco', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.main
+
+    def run(arguments):
+        try:
+            with errors_in_one_line():
+                module.main(arguments)
+        except SystemExit as stop:
+            return stop.code
+        return 0
+
+    return run
 
 
 def read_with_mmdet(ann_file, root, metainfo):
@@ -106,13 +116,13 @@ def test_source_is_read_as_it_was_made(tmp_path, command, capsys):
     assert [c['name'] for c in coco['categories']] == ['target']
     assert command([*args, '--seed', '3', '--num-images', '6']) == 0
     out.unlink()
-    assert command([*args, '--seed', '4']) == 1
+    assert command([*args, '--seed', '4']) == 2
     error = capsys.readouterr().err.strip()
     assert str(root) in error and "'seed': 3" in error and '--seed 4' in error
     assert '\n' not in error and not out.exists()
     assert {path: path.stat().st_mtime_ns for path in root.rglob('*')} == before
     (root / 'synthetic.json').write_text('{damaged')
-    assert command(args) == 1
+    assert command(args) == 2
     assert 'damaged' in capsys.readouterr().err
     assert len(list(root.rglob('*'))) == len(before)
 
@@ -147,9 +157,9 @@ def test_errors_are_one_line_and_write_nothing(tmp_path, voc_folder, xml_object,
     out = tmp_path / 'out.json'
     voc_folder.add('a', xml_object('tram'))
     args = ['voc', str(voc_folder.root), str(out), '--ann-file', voc_folder.list(['a'])]
-    assert command(args) == 1
+    assert command(args) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith('error: ') and "label 'tram'" in error and '\n' not in error
-    assert command(['hituav', str(tmp_path / 'no'), str(out), '--ann-file', 'x.txt']) == 1
+    assert command(['hituav', str(tmp_path / 'no'), str(out), '--ann-file', 'x.txt']) == 2
     assert 'HIT-UAV' in capsys.readouterr().err
     assert not out.exists()

@@ -15,7 +15,6 @@ One line for each layout:
 
 import argparse
 import os
-import sys
 from typing import Any, Dict, List, Optional, Type
 
 from smallobj_mm.compat import activate
@@ -34,7 +33,7 @@ from smallobj_mm.datasets.base import SmallObjectDetDataset  # noqa: E402
 from smallobj_mm.datasets.stamped_folder import read_stamp  # noqa: E402
 from smallobj_mm.datasets.synthetic_files import STAMP  # noqa: E402
 from smallobj_mm.datasets.synthetic_scene import STYLES  # noqa: E402
-from smallobj_mm.utils.errors import UserError  # noqa: E402
+from smallobj_mm.utils.errors import UserError, errors_in_one_line  # noqa: E402
 from smallobj_mm.utils.io import atomic_write_json  # noqa: E402
 
 FORMATS: Dict[str, Type[SmallObjectDetDataset]] = {
@@ -133,31 +132,27 @@ def open_synthetic(
     )
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Convert; returns the exit status."""
+def main(argv: Optional[List[str]] = None) -> None:
+    """Convert."""
     options = vars(parse_args(argv))
     name = options.pop('format')
     out = options.pop('out')
     classes = options.pop('classes', None)
     if classes:
         options['metainfo'] = dict(classes=tuple(classes))
-    try:
-        if name == 'synthetic':
-            parameters = {key: options.pop(key) for key in SYNTHETIC_OPTIONS}
-            dataset = open_synthetic(parameters=parameters, **options)
-        else:
-            dataset = FORMATS[name](test_mode=True, **options)
-        coco = dataset_to_coco(dataset)
-        atomic_write_json(out, coco)
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    if name == 'synthetic':
+        parameters = {key: options.pop(key) for key in SYNTHETIC_OPTIONS}
+        dataset = open_synthetic(parameters=parameters, **options)
+    else:
+        dataset = FORMATS[name](test_mode=True, **options)
+    coco = dataset_to_coco(dataset)
+    atomic_write_json(out, coco)
     print(
         f'{out}: {len(coco["images"])} images, {len(coco["annotations"])} annotations, '
         f'{len(coco["categories"])} categories'
     )
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with errors_in_one_line():
+        main()

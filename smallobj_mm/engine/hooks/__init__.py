@@ -12,6 +12,7 @@ from .probability_maps import ProbabilityMapHook
 from .random_state import RandomStateHook
 from .safe_checkpoint import SafeCheckpointHook
 from .step_ema import StepEMAHook
+from .training_checks import TrainingChecksHook
 from .weight_decay import BatchScaledWeightDecayHook
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     'RandomStateHook',
     'SafeCheckpointHook',
     'StepEMAHook',
+    'TrainingChecksHook',
 ]
 
 if has_framework('mmseg'):
