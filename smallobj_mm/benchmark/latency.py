@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from .timing import in_turns, seconds
 
 
 class Latency(NamedTuple):
@@ -36,13 +37,11 @@ def measure(
     Returns:
         The times, by name.
     """
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(warmup + rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if turn >= warmup:
-                times[name].append((time.perf_counter() - start) * 1e3)
+    times = in_turns(
+        {name: lambda turn, call=call: 1e3 * seconds(call) for name, call in calls.items()},
+        rounds,
+        warmup,
+    )
     reference = next(iter(times.values()))
     return {
         name: Latency(

@@ -16,9 +16,10 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from smallobj_mm.inference.preparing import ImagePreparer
+from smallobj_mm.models.utils.half import giving_modules
 from smallobj_mm.utils.errors import UserError
 
-from .timing import MATMUL_SIDE
+from .timing import MATMUL_WORK, in_turns, matrix_product, seconds
 
 
 class Stages(NamedTuple):
@@ -106,22 +107,16 @@ def measure(
         The median rate of the fp32 product of two square matrices of side 2048 on the CPU in the
         same turns (operations a second), and the median times of each subject.
     """
-    a = torch.randn(MATMUL_SIDE, MATMUL_SIDE)
-    rates: list[float] = []
-    times: dict[str, list[Stages]] = {name: [] for name in subjects}
-    for turn in range(rounds + 1):
-        start = time.perf_counter()
-        a @ a
-        rate = 2 * MATMUL_SIDE**3 / (time.perf_counter() - start)
-        found = {n: time_stages(s, paths[turn % len(paths)]) for n, s in subjects.items()}
-        if turn:
-            rates.append(rate)
-            for name, stages in found.items():
-                times[name].append(stages)
-            if progress:
-                progress(turn, rounds)
-    medians = {name: Stages(*map(statistics.median, zip(*turns))) for name, turns in times.items()}
-    return statistics.median(rates), medians
+    product = matrix_product()
+    measures: dict[str, Callable[[int], Any]] = {
+        f'subject {name}': lambda turn, one=one: time_stages(one, paths[turn % len(paths)])
+        for name, one in subjects.items()
+    }
+    times = in_turns({'product': lambda turn: seconds(product), **measures}, rounds, 1, progress)
+    medians = {
+        name: Stages(*map(statistics.median, zip(*times[f'subject {name}']))) for name in subjects
+    }
+    return statistics.median(MATMUL_WORK / took for took in times['product']), medians
 
 
 @contextlib.contextmanager
@@ -134,25 +129,18 @@ def _marking_heads(model: nn.Module, clock: Callable[[], float]) -> Iterator[lis
             'detector or a segmentor'
         )
     marks: list[float] = []
-    before = [(head, head.__dict__.get('forward')) for head in heads]
-    for head in heads:
-        head.forward = _marked(head.forward, clock, marks)
+
+    def mark(module: nn.Module, inputs: tuple, outputs: Any) -> None:
+        marks.append(clock())
+
+    handles = [
+        module.register_forward_hook(mark) for head in heads for module in giving_modules(head)
+    ]
     try:
         yield marks
     finally:
-        for head, forward in before:
-            del head.forward
-            if forward is not None:  # of a half-precision or an exported network
-                head.forward = forward
-
-
-def _marked(forward: Callable, clock: Callable[[], float], marks: list[float]) -> Callable:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        result = forward(*args, **kwargs)
-        marks.append(clock())
-        return result
-
-    return wrapped
+        for handle in handles:
+            handle.remove()
 
 
 def _clock(device: torch.device) -> Callable[[], float]:

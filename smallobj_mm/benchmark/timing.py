@@ -7,16 +7,19 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-#: Side of the matrices of the baseline product.
+#: Side of the matrices of the baseline product, and its floating point operations.
 MATMUL_SIDE = 2048
+MATMUL_WORK = 2 * MATMUL_SIDE**3
+
+T = TypeVar('T')
 
 
 class Timing(NamedTuple):
@@ -143,32 +146,59 @@ def compare(
         The median rate of the fp32 product of two square matrices of side 2048 (floating point
         operations a second), and the timing of each subject.
     """
+    product = matrix_product(device)
+    calls = {'product': lambda turn: seconds(product, device)}
+    for index, (call, _) in enumerate(subjects):
+        # Beside each subject one more: what disturbs the machine disturbs both.
+        calls[f'product {index}'] = calls['product']
+        calls[f'subject {index}'] = lambda turn, call=call: seconds(call, device)
+    times = in_turns(calls, rounds, progress=progress)
+    best, timings = times['product'], []
+    for index, (_, flops) in enumerate(subjects):
+        best = list(map(min, best, times[f'product {index}']))
+        took = times[f'subject {index}']
+        ratios = [flops / one / (MATMUL_WORK / other) for one, other in zip(took, best)]
+        median = statistics.median(took)
+        timings.append(Timing(median, flops / median, statistics.median(ratios)))
+    return statistics.median(MATMUL_WORK / one for one in best), timings
+
+
+def in_turns(
+    measures: Mapping[str, Callable[[int], T]],
+    rounds: int,
+    warmup: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[T]]:
+    """Measure subjects in turns, so that all meet the same neighbours on the machine.
+
+    Args:
+        measures: What measures each, by name; called with the number of the turn, from 0.
+        rounds: Turns that count.
+        warmup: Turns before, which do not.
+        progress: Called with the number of turns done and in all.
+
+    Returns:
+        What was measured in each turn that counts, by name.
+    """
+    found: dict[str, list[T]] = {name: [] for name in measures}
+    for turn in range(warmup + rounds):
+        for name, measure in measures.items():
+            value = measure(turn)
+            if turn >= warmup:
+                found[name].append(value)
+        if progress and turn >= warmup:
+            progress(turn - warmup + 1, rounds)
+    return found
+
+
+def matrix_product(device: torch.device | str = 'cpu') -> Callable[[], object]:
+    """The fp32 product of two square matrices of side 2048, for :func:`seconds`."""
     a = torch.randn(MATMUL_SIDE, MATMUL_SIDE, device=device)
-    work = 2 * MATMUL_SIDE**3
-    products: list[float] = []
-    times: list[list[float]] = [[] for _ in subjects]
-    ratios: list[list[float]] = [[] for _ in subjects]
-    for turn in range(rounds + 1):
-        product = _seconds(lambda: a @ a, device)
-        for (call, flops), took, ratio in zip(subjects, times, ratios):
-            before = _seconds(lambda: a @ a, device)
-            seconds = _seconds(call, device)
-            product = min(product, before)
-            if turn:
-                took.append(seconds)
-                ratio.append(flops / seconds / (work / product))
-        if turn:
-            products.append(work / product)
-            if progress:
-                progress(turn, rounds)
-    timings = [
-        Timing(statistics.median(took), flops / statistics.median(took), statistics.median(ratio))
-        for (_, flops), took, ratio in zip(subjects, times, ratios)
-    ]
-    return statistics.median(products), timings
+    return lambda: a @ a
 
 
-def _seconds(call: Callable[[], object], device: torch.device | str) -> float:
+def seconds(call: Callable[[], object], device: torch.device | str = 'cpu') -> float:
+    """What a call takes, with all that it has started on a device."""
     on_cuda = torch.device(device).type == 'cuda'
     if on_cuda:
         torch.cuda.synchronize(device)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,21 @@ def build_exported(
     disable_sync_bn_on_cpu(cfg)
     if cfg.get('data_preprocessor') is not None:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    name = 'bbox_head' if cfg.default_scope == 'mmdet' else 'decode_head'
+    settings = copy.deepcopy(cfg.model)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(cfg.model).eval()
+        head = settings.get(name)
+        kind = head.get('type') if isinstance(head, dict) else None
+        if isinstance(kind, str):
+            with MODELS.switch_scope_and_registry(None) as registry:
+                kind = registry.get(kind)
+        if not hasattr(kind, 'predict_by_feat'):
+            raise UserError(
+                f'{path}: the model of the config has no {name} that reads raw maps, expected a '
+                'single-stage detector or a segmentor; give a checkpoint instead'
+            )
+        settings[name].type = _reading(kind)
+        model = MODELS.build(settings).eval()
     form, expected = input_format(model.data_preprocessor), backend.info
     for key, value in form._asdict().items():
         if value != getattr(expected, key):
@@ -76,19 +89,13 @@ def build_exported(
                 f'{path}: exported with {key}={getattr(expected, key)}, the data_preprocessor of '
                 f'the config has {value}; give the config that it was exported from'
             )
-    name = 'bbox_head' if cfg.default_scope == 'mmdet' else 'decode_head'
-    head = getattr(model, name, None)
-    if head is None or not hasattr(head, 'predict_by_feat'):
-        raise UserError(
-            f'{path}: the model of the config has no {name} that reads raw maps, expected a '
-            'single-stage detector or a segmentor; give a checkpoint instead'
-        )
     model.backbone = _PassOn()
     if getattr(model, 'neck', None) is not None:
         model.neck = _PassOn()
+    head = getattr(model, name)
     if hasattr(head, 'head_module'):
         head.head_module = _PassOn()
-    head.forward = _network(backend)
+    head.raw_maps = _RawMaps(backend)
     return model.to(backend.device), {'classes': backend.info.classes}
 
 
@@ -102,11 +109,23 @@ def _check_options(info: ExportInfo, path: Path) -> None:
         )
 
 
-def _network(backend: Backend) -> Callable[[Tensor], Any]:
-    """The file as a head's forward."""
+class _RawMaps(nn.Module):
+    """The file as a module."""
 
-    def forward(inputs: Tensor) -> Any:
-        maps = tuple(one.to(inputs.device) for one in backend(inputs))
-        return unflatten(maps, backend.info.structure)
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.backend = backend
 
-    return forward
+    def forward(self, inputs: Tensor) -> Any:
+        """Images to raw maps, nested as those of the network."""
+        maps = tuple(one.to(inputs.device) for one in self.backend(inputs))
+        return unflatten(maps, self.backend.info.structure)
+
+
+def _reading(kind: type[nn.Module]) -> type[nn.Module]:
+    """A head of a kind that takes its raw maps from its module ``raw_maps``."""
+
+    def forward(self: nn.Module, inputs: Tensor) -> Any:
+        return self.raw_maps(inputs)
+
+    return type(f'Exported{kind.__name__}', (kind,), {'forward': forward, '__doc__': kind.__doc__})

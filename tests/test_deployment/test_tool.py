@@ -5,7 +5,7 @@ import importlib.util
 
 import pytest
 
-from smallobj_mm.deployment.latency import latency_table, measure
+from smallobj_mm.benchmark.latency import latency_table, measure
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +37,7 @@ def test_export(systems, tool, tmp_path, capsys):
 def test_latency(monkeypatch):
     """Medians, and the ratio to the first within each turn, on a clock that the calls move."""
     now = [0.0]
-    monkeypatch.setattr('smallobj_mm.deployment.latency.time.perf_counter', lambda: now[0])
+    monkeypatch.setattr('smallobj_mm.benchmark.timing.time.perf_counter', lambda: now[0])
     took = iter([9.0, 9.0, 0.002, 0.006, 0.004, 0.008, 0.002, 0.007])  # the first turn is a warm-up
 
     def call():

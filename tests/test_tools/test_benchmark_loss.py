@@ -31,7 +31,7 @@ def test_table(tool, repo_root, monkeypatch, capsys):
     monkeypatch.setitem(
         tool['compare'].__globals__,
         'seconds',
-        lambda step, samples, device: (step(samples), seen.append(samples), len(seen))[-1],
+        lambda call, device: (call(), seen.append(call), len(seen))[-1],
     )
     config = str(repo_root / 'configs/obsdm/obsdm_r18_hituav.py')
     sizes = ['--shape', '64', '64', '--batch-size', '2', '--rounds', '1', '--threads', '1']
@@ -41,7 +41,7 @@ def test_table(tool, repo_root, monkeypatch, capsys):
     # Few, many, few, many: the time of each step is its number.
     assert whole == ['whole', 'model', '3000.0', '4000.0', '1.33']
     assert alone == ['loss', 'alone', '7000.0', '8000.0', '1.14']
-    assert [len(samples[0].gt_instances) for samples in seen] == [1, 9] * 4
+    assert len(seen) == 8
 
 
 def test_loss_alone_leaves_the_head_as_it_was(tool):

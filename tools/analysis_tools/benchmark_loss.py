@@ -10,7 +10,6 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -22,6 +21,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from smallobj_mm.benchmark.timing import in_turns, seconds
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
@@ -132,28 +132,19 @@ def compare(
     step: Callable[[list], None], few: list, many: list, rounds: int, device: str
 ) -> tuple[float, float, float]:
     """Median seconds with few and with many targets, and the median ratio of turns."""
-    times = []
-    for turn in range(rounds + 1):
-        took = (seconds(step, few, device), seconds(step, many, device))
-        if turn:  # the first one warms up
-            times.append(took)
-    return (
-        statistics.median(a for a, _ in times),
-        statistics.median(b for _, b in times),
-        statistics.median(b / a for a, b in times),
+    times = in_turns(
+        {
+            'few': lambda turn: seconds(lambda: step(few), device),
+            'many': lambda turn: seconds(lambda: step(many), device),
+        },
+        rounds,
     )
-
-
-def seconds(step: Callable[[list], None], samples: list, device: str) -> float:
-    """Time of one step."""
-    on_cuda = torch.device(device).type == 'cuda'
-    if on_cuda:
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    step(samples)
-    if on_cuda:
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    ratios = [b / a for a, b in zip(times['few'], times['many'])]
+    return (
+        statistics.median(times['few']),
+        statistics.median(times['many']),
+        statistics.median(ratios),
+    )
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 
 import argparse
 import statistics
-import time
 from itertools import cycle, islice
 
 import cv2
@@ -19,6 +18,7 @@ import mmpretrain.datasets  # noqa: F401  (registers its transforms)
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
+from smallobj_mm.benchmark.timing import in_turns, seconds
 from smallobj_mm.datasets.files import list_images
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 
@@ -80,12 +80,10 @@ def stock_pipeline(size: int, backend: str) -> list[dict]:
     ]
 
 
-def seconds(pipeline: Compose, paths: list[str]) -> float:
-    """Time to load the images."""
-    start = time.perf_counter()
+def load(pipeline: Compose, paths: list[str]) -> None:
+    """Load the images."""
     for path in paths:
         pipeline(dict(img_path=path))
-    return time.perf_counter() - start
 
 
 def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[float]]:
@@ -107,13 +105,13 @@ def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[
             'MultiView, OpenCV': Compose(stock_pipeline(size, 'cv2')),
             'MultiView, Pillow': Compose(stock_pipeline(size, 'pillow')),
         }
-    rates: dict[str, list[float]] = {name: [] for name in pipelines}
-    for turn in range(rounds + 1):
-        for name, pipeline in pipelines.items():
-            rate = images / seconds(pipeline, paths)
-            if turn:
-                rates[name].append(rate)
-    return rates
+    return in_turns(
+        {
+            name: lambda turn, one=pipeline: images / seconds(lambda: load(one, paths))
+            for name, pipeline in pipelines.items()
+        },
+        rounds,
+    )
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from mmengine.config import DictAction
 
+from smallobj_mm.benchmark.latency import latency_table, measure
 from smallobj_mm.deployment.backends import PRECISIONS, load_backend
 from smallobj_mm.deployment.checking import TOLERANCE, sample_images
 from smallobj_mm.deployment.exporting import Exported, ExportOptions, export_model
 from smallobj_mm.deployment.formats import FORMATS
-from smallobj_mm.deployment.latency import latency_table, measure
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 

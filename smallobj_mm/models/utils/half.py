@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable
+import threading
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from smallobj_mm.compat.mmengine_internals import cpu_computes_bfloat16
 
@@ -46,31 +46,53 @@ def use_half(model: nn.Module) -> nn.Module:
         )
         return model
     dtype = torch.float16 if first.device.type == 'cuda' else torch.bfloat16
+    heads = []
     for module in network.modules():
         # Exact types of linear layers: some stand inside fused operations with other types.
         if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) or type(module) is nn.Linear:
             module.to(dtype)
         if hasattr(module, 'predict_by_feat'):
-            module.forward = _full_outputs(module.forward)
-    network.forward = _autocasting(network.forward, first.device.type, dtype)
+            heads.append(module)
+    for head in heads:
+        for module in giving_modules(head):
+            module.register_forward_hook(_full_outputs)
+    _autocast(network, first.device.type, dtype)
     return model
 
 
-def _autocasting(forward: Callable, device: str, dtype: torch.dtype) -> Callable:
-    @functools.wraps(forward)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(device, dtype):
-            return forward(*args, **kwargs)
+def giving_modules(head: nn.Module) -> list[nn.Module]:
+    """The modules whose calls give what a head's forward pass gives.
 
-    return wrapped
+    mmdet calls a head, mmseg calls its method ``forward``, past the hooks: there the last of its
+    parts is what is called (``raw_maps``: of an exported file).
+
+    Args:
+        head: A head with ``predict_by_feat``.
+    """
+    parts = [getattr(head, name, None) for name in ('head_module', 'conv_seg', 'raw_maps')]
+    return [head, *(part for part in parts if isinstance(part, nn.Module))]
 
 
-def _full_outputs(forward: Callable) -> Callable:
-    @functools.wraps(forward)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return _float32(forward(*args, **kwargs))
+def _autocast(network: nn.Module, device: str, dtype: torch.dtype) -> list[RemovableHandle]:
+    """Run the forward passes of a network under autocast, whether they end or raise."""
+    entered = threading.local()  # autocast is the thread's own
 
-    return wrapped
+    def enter(module: nn.Module, inputs: tuple) -> None:
+        context = torch.autocast(device, dtype)
+        context.__enter__()
+        entered.contexts = [*getattr(entered, 'contexts', ()), context]
+
+    def leave(module: nn.Module, inputs: tuple, outputs: Any) -> None:
+        entered.contexts.pop().__exit__(None, None, None)
+
+    return [
+        network.register_forward_pre_hook(enter, prepend=True),
+        network.register_forward_hook(leave, always_call=True),
+    ]
+
+
+def _full_outputs(module: nn.Module, inputs: tuple, outputs: Any) -> Any:
+    return _float32(outputs)
 
 
 def _float32(value: Any) -> Any:

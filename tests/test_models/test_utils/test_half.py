@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -70,3 +71,39 @@ def test_half_inside_and_full_outside(monkeypatch):
         if not again:
             net.load_state_dict(state)  # weights may come after
     assert not torch.is_autocast_enabled('cpu')
+    assert all('forward' not in vars(module) for module in net.modules())
+
+
+class SegHead(nn.Module):
+    """mmseg's heads are asked by their method, which no hook of theirs sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv_seg = nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        return self.conv_seg(x)
+
+    def predict_by_feat(self, outs):
+        return outs
+
+
+@torch.no_grad()
+def test_heads_that_are_not_called():
+    class SegNet(Net):
+        def __init__(self):
+            super().__init__()
+            self.head = SegHead()
+
+        def forward(self, x):
+            return self.head.predict_by_feat(self.head.forward(self.norm(self.body(x))))
+
+    assert use_half(SegNet().eval())(torch.rand(1, 3, 8, 8)).dtype == torch.float32
+
+
+def test_autocast_ends_with_an_error():
+    net = use_half(Net().eval())
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            net(torch.rand(1, 3, 8, 8), wrong=1)
+        assert not torch.is_autocast_enabled('cpu')
