@@ -2,6 +2,7 @@
 """A backbone out of a training checkpoint, with what is known of its training."""
 
 import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
 from operator import le
@@ -23,7 +24,17 @@ _FIRST = ['conv1.weight', 'bn1.weight', 'layer1.0.conv1.weight']
 _BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 _BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 #: What is known of a training, in the header of a file.
-_KNOWN = ('recipe', 'model', 'epochs', 'iterations', 'data', 'batch_size', 'trained', 'source')
+_KNOWN = (
+    'recipe',
+    'model',
+    'epochs',
+    'iterations',
+    'data',
+    'batch_size',
+    'trained',
+    'source',
+    'classes',
+)
 #: Where a config says which images it reads.
 _DATA_KEYS = ('type', 'data_root', 'image_folder', 'image_list', 'class_list', 'ann_file')
 
@@ -148,8 +159,8 @@ def describe_training(checkpoint: Mapping, header: Mapping[str, str] = {}) -> di
 
     Returns:
         ``recipe`` (name of the config), ``model``, ``epochs``, ``iterations``, ``data`` (data sets
-        and where they lay), ``batch_size``, ``trained`` (when); those that are known, also from
-        a file that was exported before.
+        and where they lay), ``batch_size``, ``trained`` (when), ``classes`` and
+        ``palette`` (JSON lists); those that are known, also from a file that was exported before.
     """
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, Mapping) else {}
@@ -163,6 +174,10 @@ def describe_training(checkpoint: Mapping, header: Mapping[str, str] = {}) -> di
     if isinstance(meta.get('experiment_name'), str):
         # mmengine appends when the run began.
         header['recipe'] = re.sub(r'_\d{8}_\d{6}$', '', meta['experiment_name'])
+    dataset = meta.get('dataset_meta')
+    for key in ('classes', 'palette'):
+        if isinstance(dataset, Mapping) and isinstance(dataset.get(key), (list, tuple)):
+            header[key] = json.dumps(dataset[key], default=str)
     cfg = read_config_literals(meta['cfg']) if isinstance(meta.get('cfg'), str) else {}
     model = cfg.get('model')
     if isinstance(model, Mapping):

@@ -4,6 +4,7 @@
 import errno
 import hashlib
 import http.client
+import json
 import os
 import pickle
 import re
@@ -298,12 +299,26 @@ def load_from_local_plain(filename: str, map_location: MapLocation = None) -> di
     """mmengine's loader of local files, by :func:`load_plain`.
 
     A file that is a state dict and nothing else (``.safetensors``, published weights) comes under
-    ``state_dict``, where the runner's hooks look for it.
+    ``state_dict``, where the runner's hooks look for it, with a ``meta`` beside it, which mmseg
+    asks for; its ``dataset_meta`` has the classes that the header of the file names.
     """
     data = _without_program(load_plain(filename, map_location))
     if data and all(isinstance(value, torch.Tensor) for value in data.values()):
-        return {'state_dict': data}
+        return {'state_dict': data, 'meta': _meta(read_header(filename))}
     return data
+
+
+def _meta(header: dict[str, str]) -> dict:
+    """What mmengine's checkpoints say under ``meta``, from the header of a published file."""
+    found = {}
+    for key in ('classes', 'palette'):
+        try:
+            values = json.loads(header.get(key, ''))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(values, list):
+            found[key] = tuple(values)
+    return {'dataset_meta': found} if found else {}
 
 
 def _without_program(checkpoint: dict) -> dict:

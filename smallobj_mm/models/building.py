@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
-from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.reading import load_from_local_plain
 from smallobj_mm.checkpoints.state_dict import load_weights
 from smallobj_mm.compat.frameworks import has_framework
 from smallobj_mm.models.utils.deploy import switch_to_deploy
@@ -101,7 +101,7 @@ def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tup
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
-    checkpoint = load_plain(weights)
+    checkpoint = load_from_local_plain(str(weights))
     load_weights(model, checkpoint, str(weights))
     model = switch_to_deploy(model)
     try:
@@ -151,3 +151,39 @@ def class_names(cfg: Config, model: nn.Module, meta: dict) -> tuple[str, ...]:
         if isinstance(names, (list, tuple)) and number in (None, len(names)):
             return tuple(map(str, names))
     return tuple(f'class {index}' for index in range(number or 0))
+
+
+def stock_config(config: str | Path | Config) -> Config:
+    """A detector's config for mmdet's ``DetInferencer`` and what is built on it, such as SAHI.
+
+    They put their loader in the place of mmdet's own, which our configs do not name, and look for
+    a ``Resize``::
+
+        from mmdet.apis import DetInferencer
+        inferencer = DetInferencer(stock_config('obsdm_r18_hituav'), 'epoch_300.pth')
+
+    Args:
+        config: Path, name, or a config that is already there.
+
+    Returns:
+        A copy whose test pipeline loads with ``LoadImageFromFile``, and has a ``Resize``: one that
+        keeps the size where there was none.
+
+    Raises:
+        FileNotFoundError: See :func:`~smallobj_mm.utils.configs.find_config`.
+        UserError: It is no detector's, or has no test pipeline.
+    """
+    cfg, name, _ = read_model_config(config)
+    pipeline = dataset_config(cfg).get('pipeline')
+    if cfg.default_scope != 'mmdet' or not pipeline:
+        raise UserError(
+            f'{name}: default_scope {cfg.default_scope!r}, expected a detector (mmdet) with '
+            'test_dataloader.dataset.pipeline'
+        )
+    loading = ConfigDict(type='LoadImageFromFile')
+    kinds = [str(step['type']).rpartition('.')[2] for step in pipeline]
+    steps = [loading if kind.startswith('LoadImage') else s for kind, s in zip(kinds, pipeline)]
+    if 'Resize' not in kinds:
+        steps.insert(steps.index(loading) + 1, ConfigDict(type='Resize', scale_factor=1.0))
+    cfg.test_dataloader.dataset = ConfigDict(dataset_config(cfg), pipeline=steps)
+    return cfg

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from smallobj_mm.checkpoints.backbone import describe_training
 from smallobj_mm.checkpoints.publishing import publishable
-from smallobj_mm.checkpoints.reading import load_plain, read_header
+from smallobj_mm.checkpoints.reading import load_from_local_plain, load_plain, read_header
 from smallobj_mm.utils.errors import UserError
 
 
@@ -65,6 +66,20 @@ def test_tensors_that_are_not_plain(kind, tensor, half):
 def test_no_state_dict(state):
     with pytest.raises(UserError, match='a.pth: no tensors found'):
         publishable({'state_dict': state}, 'a.pth')
+
+
+def test_classes_go_with_the_weights(tmp_path):
+    """From the training into the header, and back under ``meta``, where the stack looks."""
+    meta = dict(dataset_meta=dict(classes=('cat', 'dog'), palette=[(1, 2, 3), (4, 5, 6)]))
+    header = describe_training(dict(meta=meta))
+    path = tmp_path / 'a.safetensors'
+    path.write_bytes(save(state(), metadata=header))
+    found = load_from_local_plain(str(path))['meta']['dataset_meta']
+    assert found == dict(classes=('cat', 'dog'), palette=([1, 2, 3], [4, 5, 6]))
+    assert describe_training({}, read_header(path))['classes'] == header['classes']
+    for classes in ('7', '[', '[' * 100_000, ''):
+        path.write_bytes(save(state(), metadata=dict(classes=classes)))
+        assert load_from_local_plain(str(path))['meta'] == {}
 
 
 def test_tool(repo_root, tmp_path):

@@ -53,7 +53,7 @@ class LoadBinaryMask(BaseTransform):
             UserError: If it is truncated, not an image, or of another size than the image.
         """
         height, width = results['ori_shape'][:2]
-        if results['seg_map_path'] is None:
+        if results.get('seg_map_path') is None:
             mask = np.zeros((height, width), np.uint8)
         else:
             mask = read_mask(results['seg_map_path'], self.backend_args)
