@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # dist_test.sh CONFIG CHECKPOINT GPUS [options of test.py]
 # GPUS is the number of processes of this machine; without CUDA they run on the CPU (gloo).
-# Several machines: NNODES, NODE_RANK, MASTER_ADDR, PORT as environment variables.
+# Several machines: NNODES, NODE_RANK, MASTER_ADDR, PORT as for dist_train.sh.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT GPUS [options of test.py]" >&2

@@ -137,7 +137,7 @@ def _read_array(path: str) -> np.ndarray:
 
 
 def pair_maps(
-    pred_dir: str, gt_dir: str, list_file: str | None = None
+    pred_dir: str, gt_dir: str, list_file: str | None = None, every_mask: bool = True
 ) -> tuple[list[MapPair], list[str]]:
     """Find the mask of every map.
 
@@ -148,6 +148,7 @@ def pair_maps(
         pred_dir: Folder of the maps.
         gt_dir: Folder of the masks.
         list_file: Text file with the names to evaluate, one a line; all if None.
+        every_mask: Whether a mask without a map is wrong.
 
     Returns:
         The pairs by name, and what is wrong, a line each.
@@ -174,7 +175,8 @@ def pair_maps(
                 + (advice if list_file else '')
             )
         elif name not in predictions:
-            problems.append(f'{truths[name]}: no map {name} in {pred_dir}{advice}')
+            if every_mask:
+                problems.append(f'{truths[name]}: no map {name} in {pred_dir}{advice}')
         else:
             pairs.append(MapPair(name, predictions[name], truths[name]))
     return pairs, problems

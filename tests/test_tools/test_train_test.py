@@ -154,12 +154,15 @@ def test_a_checkpoint_with_code_is_refused(repo_root, trained, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'said'),
     [
-        (dict(keep=()), '6 weights are missing (first: norm.weight), expected the 7'),
+        (dict(keep=()), 'holds no weights (state_dict: dict without tensors)'),
         (dict(keep=('norm',)), '2 weights are missing (first: linear.weight), expected the 7'),
         (dict(more={'other.weight': torch.ones(3)}), '1 weights are unknown to the model'),
         (dict(more={'linear.weight': torch.ones(3, 4)}), 'linear.weight (3, 4), expected (1, 4)'),
+        (dict(state=[torch.ones(3)]), 'holds no weights (state_dict: list without tensors)'),
+        (dict(state=7), 'holds no weights (state_dict: int without tensors)'),
+        (dict(state={0: torch.ones(3)}), '6 weights are missing (first: norm.weight)'),
     ],
-    ids=['none', 'one tensor of many', 'one too many', 'another number of classes'],
+    ids=['none', 'some', 'one too many', 'other classes', 'list', 'number', 'positions'],
 )
 def test_all_weights_must_fit(repo_root, tmp_path, monkeypatch, capsys, change, said):
     """One rule for testing and inference: a checkpoint fits whole, or the run does not begin."""
@@ -167,7 +170,8 @@ def test_all_weights_must_fit(repo_root, tmp_path, monkeypatch, capsys, change, 
     model = importlib.import_module('toy_task').ToyModel(dict(type='BN'))
     state = {k: v for k, v in model.state_dict().items() if k.startswith(change.get('keep', ''))}
     path = tmp_path / 'other.pth'
-    torch.save(dict(state_dict={**state, **change.get('more', {})}), path)
+    state = change.get('state', {**state, **change.get('more', {})})
+    torch.save(dict(state_dict=state), path)
     arguments = [CONFIG, str(path), '--work-dir', str(tmp_path / 'work')]
     assert call(repo_root, monkeypatch, 'test.py', *arguments) == 2
     last = capsys.readouterr().err.rstrip().splitlines()[-1]
@@ -234,6 +238,36 @@ def test_slurm_on_the_cpu(repo_root, tmp_path):
         assert torch.equal(weights[0][name], weights[1][name])
     asked = (tmp_path / 'asked').read_text()
     assert '-p part --job-name=job --ntasks=2' in asked and '--gres' not in asked
+
+
+def test_a_killed_process_is_started_again(repo_root, tmp_path):
+    """torchrun ends the others, whose lock of the work-dir goes with them, and all resume."""
+    config = tmp_path / 'killed_config.py'
+    config.write_text(
+        f'_base_ = {CONFIG!r}\n'
+        "custom_imports = dict(imports=['smallobj_mm', 'toy_task'], allow_failed_imports=False)\n"
+        'default_hooks = dict(\n'
+        "    checkpoint=dict(type='SafeCheckpointHook', interval=1),\n"
+        "    random_state=dict(type='RandomStateHook'),\n"
+        ')\n'
+        "custom_hooks = [dict(type='WitnessHook'), dict(type='KillOnceHook')]\n"
+    )
+    work_dir = tmp_path / 'work'
+    done = run(
+        ['bash', repo_root / 'tools/dist_train.sh', config, 2, '--work-dir', work_dir, '--resume'],
+        repo_root,
+        MAX_RESTARTS='1',
+        PORT=free_port(),
+        CUDA_VISIBLE_DEVICES='',
+    )
+    assert done.returncode == 0, done.stderr
+    assert (work_dir / 'killed').exists() and 'another training' not in done.stderr
+    assert read(work_dir / 'val.json') == COUNTED
+    for rank in (0, 1):
+        assert read(work_dir / f'rank{rank}.json') == dict(world=2, epoch=2, sync_bn=False)
+    weights = [torch.load(work_dir / f'rank{rank}.pt', weights_only=True) for rank in (0, 1)]
+    assert torch.equal(weights[0]['linear.weight'], weights[1]['linear.weight'])
+    assert 'resumed epoch: 1' in max(work_dir.glob('*/*.log')).read_text()
 
 
 @pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])

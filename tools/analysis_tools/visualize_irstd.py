@@ -16,12 +16,12 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from smallobj_mm.checkpoints.reading import use_safe_loader
+from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.state_dict import load_weights
 from smallobj_mm.datasets.files import list_images, strip_image_suffix
 from smallobj_mm.evaluation.irstd_maps import pair_maps, read_probability_map
 from smallobj_mm.registry import DATASETS, MODELS
@@ -79,10 +79,9 @@ def folder_samples(args: argparse.Namespace) -> Iterator[Sample]:
     """Name, image and maps of each image of the three folders."""
     from smallobj_mm.datasets.masks import read_mask
 
-    pairs, problems = pair_maps(args.pred_dir, args.gt_dir)
-    wrong = [problem for problem in problems if 'no map' not in problem]
-    if wrong:
-        raise UserError(wrong[0])
+    pairs, problems = pair_maps(args.pred_dir, args.gt_dir, every_mask=False)
+    if problems:
+        raise UserError(problems[0])
     images = {Path(strip_image_suffix(path)).name: path for path in list_images(args.img_dir)}
     for pair in pairs:
         if pair.name not in images:
@@ -100,12 +99,11 @@ def folder_samples(args: argparse.Namespace) -> Iterator[Sample]:
 
 def build_model(cfg: Config, checkpoint: str, device: str) -> BaseModel:
     """The model of a config with the weights of a checkpoint, ready to predict."""
-    use_safe_loader()
     disable_sync_bn_on_cpu(cfg)
     if cfg.get('data_preprocessor') is not None:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(cfg.model)
-    load_checkpoint(model, checkpoint, map_location='cpu')
+    load_weights(model, load_plain(checkpoint), checkpoint)
     return model.to(device).eval()
 
 
