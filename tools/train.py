@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
     )
-    parser.add_argument('config', help='path of the config')
+    parser.add_argument('config', help='path of a config, or a name such as ismallnet_s_nuaa')
     parser.add_argument(
         '--amp',
         action='store_true',

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .timing import in_turns, seconds
+from .timing import in_turns, timed
 
 
 class Latency(NamedTuple):
@@ -37,11 +37,8 @@ def measure(
     Returns:
         The times, by name.
     """
-    times = in_turns(
-        {name: lambda turn, call=call: 1e3 * seconds(call) for name, call in calls.items()},
-        rounds,
-        warmup,
-    )
+    turns = in_turns({name: timed(call) for name, call in calls.items()}, rounds, warmup)
+    times = {name: [1e3 * took for took in values] for name, values in turns.items()}
     reference = next(iter(times.values()))
     return {
         name: Latency(

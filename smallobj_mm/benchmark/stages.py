@@ -19,7 +19,7 @@ from smallobj_mm.inference.preparing import ImagePreparer
 from smallobj_mm.models.utils.half import giving_modules
 from smallobj_mm.utils.errors import UserError
 
-from .timing import MATMUL_WORK, in_turns, matrix_product, seconds
+from .timing import MATMUL_WORK, in_turns, matrix_product, timed
 
 
 class Stages(NamedTuple):
@@ -107,12 +107,12 @@ def measure(
         The median rate of the fp32 product of two square matrices of side 2048 on the CPU in the
         same turns (operations a second), and the median times of each subject.
     """
-    product = matrix_product()
-    measures: dict[str, Callable[[int], Any]] = {
-        f'subject {name}': lambda turn, one=one: time_stages(one, paths[turn % len(paths)])
-        for name, one in subjects.items()
-    }
-    times = in_turns({'product': lambda turn: seconds(product), **measures}, rounds, 1, progress)
+
+    def stages_of(subject: Subject) -> Callable[[int], Any]:
+        return lambda turn: time_stages(subject, paths[turn % len(paths)])
+
+    measures = {f'subject {name}': stages_of(subject) for name, subject in subjects.items()}
+    times = in_turns({'product': timed(matrix_product()), **measures}, rounds, 1, progress)
     medians = {
         name: Stages(*map(statistics.median, zip(*times[f'subject {name}']))) for name in subjects
     }

@@ -147,11 +147,11 @@ def compare(
         operations a second), and the timing of each subject.
     """
     product = matrix_product(device)
-    calls = {'product': lambda turn: seconds(product, device)}
+    calls = {'product': timed(product, device)}
     for index, (call, _) in enumerate(subjects):
         # Beside each subject one more: what disturbs the machine disturbs both.
         calls[f'product {index}'] = calls['product']
-        calls[f'subject {index}'] = lambda turn, call=call: seconds(call, device)
+        calls[f'subject {index}'] = timed(call, device)
     times = in_turns(calls, rounds, progress=progress)
     best, timings = times['product'], []
     for index, (_, flops) in enumerate(subjects):
@@ -189,6 +189,15 @@ def in_turns(
         if progress and turn >= warmup:
             progress(turn - warmup + 1, rounds)
     return found
+
+
+def timed(call: Callable[[], object], device: torch.device | str = 'cpu') -> Callable[[int], float]:
+    """What measures the seconds of a call for :func:`in_turns`."""
+
+    def measure(turn: int) -> float:
+        return seconds(call, device)
+
+    return measure
 
 
 def matrix_product(device: torch.device | str = 'cpu') -> Callable[[], object]:

@@ -75,7 +75,7 @@ def build_exported(
         if isinstance(kind, str):
             with MODELS.switch_scope_and_registry(None) as registry:
                 kind = registry.get(kind)
-        if not hasattr(kind, 'predict_by_feat'):
+        if kind is None or not hasattr(kind, 'predict_by_feat'):
             raise UserError(
                 f'{path}: the model of the config has no {name} that reads raw maps, expected a '
                 'single-stage detector or a segmentor; give a checkpoint instead'
@@ -125,7 +125,7 @@ class _RawMaps(nn.Module):
 def _reading(kind: type[nn.Module]) -> type[nn.Module]:
     """A head of a kind that takes its raw maps from its module ``raw_maps``."""
 
-    def forward(self: nn.Module, inputs: Tensor) -> Any:
+    def forward(self: Any, inputs: Tensor) -> Any:
         return self.raw_maps(inputs)
 
     return type(f'Exported{kind.__name__}', (kind,), {'forward': forward, '__doc__': kind.__doc__})

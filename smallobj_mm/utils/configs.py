@@ -191,7 +191,7 @@ def _evaluate(path: Path, values: Mapping[str, Any]) -> ConfigDict:
             below.update(_evaluate((path.parent / base).resolve(), values))
     tree.body = [node for node in tree.body if _name(node) != _BASES]
     for node in tree.body:
-        if (name := _name(node)) in values:
+        if (name := _name(node)) is not None and name in values:
             node.value = ast.parse(repr(values[name]), mode='eval').body  # type: ignore[attr-defined]
     scope: dict[str, Any] = {_BASES: below}
     exec(compile(ast.fix_missing_locations(tree), str(path), 'exec'), scope)

@@ -1,10 +1,13 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+import argparse
+import os
+
 import pytest
 import torch.distributed as dist
 from mmengine.config import Config
 from torch import nn
 
-from smallobj_mm.engine.runner import build_runner, leaving_process_group
+from smallobj_mm.engine.runner import build_runner, leaving_process_group, load_config
 from smallobj_mm.registry import DATASETS, MODELS
 
 
@@ -60,3 +63,17 @@ def test_settings_of_workers_go_with_the_workers(workers, tmp_path):
     built = build_runner(cfg).build_dataloader(cfg.test_dataloader)
     assert built.persistent_workers == (workers > 0)
     assert built.prefetch_factor == (2 if workers else None)
+
+
+def test_names_of_configs(monkeypatch):
+    """As infer.py takes them; the work-dir is called like the config."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    args = argparse.Namespace(
+        config='ismallnet_s_nuaa', work_dir=None, cfg_options=None, launcher='none', local_rank=0
+    )
+    cfg = load_config(args)
+    assert cfg.work_dir == os.path.join('work_dirs', 'ismallnet_s_nuaa')
+    assert cfg.model.type == 'EncoderDecoder'
+    args.config = 'ismallnet_s_nua'
+    with pytest.raises(FileNotFoundError, match='neither a file nor the name of a config'):
+        load_config(args)

@@ -11,6 +11,7 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 import argparse
 import statistics
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from mmdet.models.detectors import SingleStageDetector
@@ -21,7 +22,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from smallobj_mm.benchmark.timing import in_turns, seconds
+from smallobj_mm.benchmark.timing import in_turns, timed
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
@@ -134,8 +135,8 @@ def compare(
     """Median seconds with few and with many targets, and the median ratio of turns."""
     times = in_turns(
         {
-            'few': lambda turn: seconds(lambda: step(few), device),
-            'many': lambda turn: seconds(lambda: step(many), device),
+            'few': timed(partial(step, few), device),
+            'many': timed(partial(step, many), device),
         },
         rounds,
     )

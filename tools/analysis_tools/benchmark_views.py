@@ -11,6 +11,7 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 
 import argparse
 import statistics
+from functools import partial
 from itertools import cycle, islice
 
 import cv2
@@ -18,7 +19,7 @@ import mmpretrain.datasets  # noqa: F401  (registers its transforms)
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
-from smallobj_mm.benchmark.timing import in_turns, seconds
+from smallobj_mm.benchmark.timing import in_turns, timed
 from smallobj_mm.datasets.files import list_images
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 
@@ -105,13 +106,8 @@ def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[
             'MultiView, OpenCV': Compose(stock_pipeline(size, 'cv2')),
             'MultiView, Pillow': Compose(stock_pipeline(size, 'pillow')),
         }
-    return in_turns(
-        {
-            name: lambda turn, one=pipeline: images / seconds(lambda: load(one, paths))
-            for name, pipeline in pipelines.items()
-        },
-        rounds,
-    )
+    calls = {name: timed(partial(load, one, paths)) for name, one in pipelines.items()}
+    return {n: [images / took for took in times] for n, times in in_turns(calls, rounds).items()}
 
 
 def main() -> None:

@@ -89,7 +89,9 @@ class SegHead(nn.Module):
 
 
 @torch.no_grad()
-def test_heads_that_are_not_called():
+def test_heads_that_are_not_called(monkeypatch):
+    monkeypatch.setattr(half, 'cpu_computes_bfloat16', lambda: True)
+
     class SegNet(Net):
         def __init__(self):
             super().__init__()
@@ -101,7 +103,8 @@ def test_heads_that_are_not_called():
     assert use_half(SegNet().eval())(torch.rand(1, 3, 8, 8)).dtype == torch.float32
 
 
-def test_autocast_ends_with_an_error():
+def test_autocast_ends_with_an_error(monkeypatch):
+    monkeypatch.setattr(half, 'cpu_computes_bfloat16', lambda: True)
     net = use_half(Net().eval())
     for _ in range(2):
         with pytest.raises(TypeError):
