@@ -5,6 +5,7 @@
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
 import argparse
+import logging
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -21,6 +22,7 @@ from smallobj_mm.engine.runner import (
 )
 from smallobj_mm.engine.work_dir_lock import locked_work_dir
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
+from smallobj_mm.utils.io import naming_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -99,7 +101,8 @@ def main() -> None:
         set_auto_scale_lr(cfg)
     if args.resume is not None:
         set_resume(cfg, args.resume)
-    with locked_work_dir(cfg.work_dir, cfg.launcher):
+    logging.raiseExceptions = False  # a full disk is said once, by what cannot do without
+    with locked_work_dir(cfg.work_dir, cfg.launcher), naming_folder(cfg.work_dir):
         runner = build_runner(cfg)
         add_checks(runner)
         runner.train()

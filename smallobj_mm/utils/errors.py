@@ -2,6 +2,7 @@
 """Errors that a user can act on, and how the tools print them: in one line."""
 
 import contextlib
+import errno
 import os
 import sys
 from typing import Iterator
@@ -24,6 +25,8 @@ class MissingPackageError(UserError, ImportError):
     """An optional package is not installed; the message says how to get it."""
 
 
+#: What a write says when there is no room: disk, quota, or limit of the size of a file.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What the tools show without a traceback.
 SHOWN_IN_ONE_LINE = (UserError, FileNotFoundError, MissingOperatorError)
 
@@ -58,9 +61,15 @@ def errors_in_one_line() -> Iterator[None]:
     """
     try:
         yield
-    except SHOWN_IN_ONE_LINE as error:
-        if os.environ.get(DEBUG_VARIABLE, '0') != '0':
+    except (*SHOWN_IN_ONE_LINE, OSError) as error:
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
+        if os.environ.get(DEBUG_VARIABLE, '0') != '0' or not (
+            full or isinstance(error, SHOWN_IN_ONE_LINE)
+        ):
             raise
+        text = one_line(error)
+        if full:
+            text = f'{error.filename or "a file"}: cannot be written ({text}); free some space'
         sys.stdout.flush()
-        print(f'error: {one_line(error)}', file=sys.stderr, flush=True)
+        print(f'error: {text}', file=sys.stderr, flush=True)
         sys.exit(2)

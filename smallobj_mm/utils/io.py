@@ -2,20 +2,16 @@
 """Files that are written whole or not at all."""
 
 import contextlib
-import errno
 import json
 import os
 import secrets
 from pathlib import Path
 from typing import IO, Iterator, Union
 
-from smallobj_mm.utils.errors import UserError
+from smallobj_mm.utils.errors import DISK_FULL, UserError
 
 #: Bytes of a name that its temporary file takes over; file systems allow 255 in all.
 _TEMPORARY_STEM = 200
-
-#: What a write says when there is no room: disk, quota, or limit of the size of a file.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 PathLike = Union[str, 'os.PathLike[str]']
 
@@ -80,12 +76,34 @@ def _naming(path: Path, only_full: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if only_full and (error.errno not in _FULL or error.filename is not None):
+        if only_full and (error.errno not in DISK_FULL or error.filename is not None):
             raise
-        what = 'free some space' if error.errno in _FULL else 'check the folder and its permissions'
+        what = (
+            'free some space'
+            if error.errno in DISK_FULL
+            else 'check the folder and its permissions'
+        )
         raise UserError(
             f'{path}: cannot be written ({error.strerror or error}), what was there before is '
             f'unchanged; {what}'
+        ) from error
+
+
+@contextlib.contextmanager
+def naming_folder(folder: PathLike) -> Iterator[None]:
+    """Say where a disk is full when a library writes there, which does not name its files.
+
+    Raises:
+        UserError: In place of the OSError of a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise UserError(
+            f'{error.filename or f"a file in {folder}"}: cannot be written ({error.strerror}); '
+            'free some space'
         ) from error
 
 

@@ -3,6 +3,7 @@
 
 import os
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,23 @@ def test_failing_write_keeps_the_last(fails_at: str, tmp_path: Path, monkeypatch
     best = load_plain(last)['message_hub']['runtime_info'].get('best_ckpt')
     assert best is None or Path(best).exists()
     assert not list(tmp_path.glob('.*.tmp'))
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A limit of the size of files stands for it: one line, and the last checkpoint stays."""
+    build_runner(tmp_path, max_epochs=1, validate=False).train()
+    whole = (tmp_path / 'epoch_1.pth').read_bytes()
+    runner = build_runner(tmp_path, max_epochs=2, validate=False, resume=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(UserError, match='epoch_2.pth: cannot be written .File too large'):
+            runner.train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoints(tmp_path) == ['epoch_1.pth'] and not list(tmp_path.glob('.*.tmp'))
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == whole
+    assert Path((tmp_path / 'last_checkpoint').read_text()).name == 'epoch_1.pth'
 
 
 def test_left_overs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Errors in one line."""
 
+import errno
 import subprocess
 import sys
 
@@ -29,9 +30,9 @@ def test_a_missing_file_is_one_line(tmp_path, capsys):
 def test_an_error_of_a_tool_called_by_a_relative_path(tmp_path):
     tool = tmp_path / 'tool.py'
     tool.write_text(
-        'from smallobj_mm.utils.errors import errors_in_one_line\n'
+        'from smallobj_mm.utils.errors import UserError, errors_in_one_line\n'
         'with errors_in_one_line():\n'
-        "    raise ValueError('--out: expected another name')\n"
+        "    raise UserError('--out: expected another name')\n"
     )
     done = subprocess.run([sys.executable, 'tool.py'], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
@@ -44,6 +45,19 @@ def test_a_defect_keeps_its_traceback(cause):
     """Also one that passes through the package without being raised by it on purpose."""
     with pytest.raises((ArithmeticError, TypeError)), errors_in_one_line():
         cause()
+
+
+def test_a_full_disk_is_one_line(capsys):
+    """Also where a library writes, which may not name its file."""
+    for name, said in ((None, 'a file'), ('run/x.json', 'run/x.json')):
+        with pytest.raises(SystemExit) as stop, errors_in_one_line():
+            raise OSError(errno.ENOSPC, 'No space left on device', name)
+        line = capsys.readouterr().err
+        assert stop.value.code == 2 and line.count('\n') == 1
+        assert line.startswith(f'error: {said}: cannot be written (')
+        assert line.endswith('free some space\n')
+    with pytest.raises(OSError, match='Connection'), errors_in_one_line():
+        raise ConnectionResetError(errno.ECONNRESET, 'Connection reset')
 
 
 def test_debug_shows_the_traceback(monkeypatch):

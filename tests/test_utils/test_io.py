@@ -2,6 +2,7 @@
 """Atomic writers."""
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -73,6 +74,15 @@ def test_a_folder_that_is_a_file(tmp_path):
 def test_errors_of_other_files_keep_their_names(tmp_path):
     with pytest.raises(FileNotFoundError, match='absent'), io.atomic_file(tmp_path / 'a'):
         (tmp_path / 'absent').read_bytes()
+
+
+def test_a_full_disk_where_a_library_writes(tmp_path):
+    for name, said in ((None, f'a file in {tmp_path}'), ('x.json', 'x.json')):
+        with pytest.raises(UserError, match=f'{said}: cannot be written .No space'):
+            with io.naming_folder(tmp_path):
+                raise OSError(errno.ENOSPC, 'No space left on device', name)
+    with pytest.raises(PermissionError), io.naming_folder(tmp_path):
+        raise PermissionError(errno.EACCES, 'Permission denied')
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):
