@@ -2,37 +2,34 @@
 """Reading checkpoints as plain data: nothing in a file can run code."""
 
 import errno
-import hashlib
-import http.client
 import json
 import os
 import pickle
 import re
 import struct
-import urllib.error
-import urllib.request
+import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Union
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
+from smallobj_mm.checkpoints.downloads import fetch
+from smallobj_mm.checkpoints.state_dict import flatten_tensors
 from smallobj_mm.utils.errors import MissingPackageError, UserError
-from smallobj_mm.utils.io import atomic_file
+from smallobj_mm.utils.messages import brief
 
 MapLocation = Union[str, torch.device, Callable, None]
 
 #: What a HistoryBuffer (mmengine's log history, part of each training checkpoint) refers to.
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
-#: Beginning of the SHA-256 in the name of published weights; digits alone may be a date.
-_HASH_IN_NAME = re.compile(r'-(?=\d*[a-f])([\da-f]{8,64})\.')
+#: Bytes of a tensor that need not be in the file: an expanded one may be legitimate.
+_SMALL = 1 << 20
 
 
 def _history_statistic(owner: type, name: str) -> Callable:
@@ -101,6 +98,7 @@ def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu')
     _check_readable(path)
     if path.endswith('.safetensors'):
         return _load_safetensors(path, map_location)
+    _check_archive(path)
     with _only_plain_data():
         data = _load_pickle(path, map_location)
     if not isinstance(data, dict):
@@ -108,6 +106,7 @@ def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu')
             f'{path}: holds a {type(data).__name__}, not a checkpoint; expected a '
             'dict of tensors, plain or under a key such as state_dict'
         )
+    _check_sizes(data, path)
     return data
 
 
@@ -149,6 +148,7 @@ _OF_DAMAGE = (
     AttributeError,
     AssertionError,
     ArithmeticError,
+    MemoryError,
     struct.error,
 )
 
@@ -179,6 +179,48 @@ def _load_pickle(path: str, map_location: MapLocation) -> Any:
 
 def _reason(error: Exception) -> str:
     return getattr(error, 'strerror', None) or str(error)
+
+
+def _check_archive(path: str) -> None:
+    """Refuse compressed parts: torch.save writes none, and a few bytes may be gigabytes.
+
+    Raises:
+        UserError: There is one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
+        return  # of an older format, or damaged: torch says it
+    for part in parts:
+        if part.compress_type != zipfile.ZIP_STORED:
+            raise UserError(
+                f'{path}: not a checkpoint of torch.save, its part {brief(part.filename)} is '
+                'compressed; expected parts as they are, save the checkpoint again'
+            )
+
+
+def _check_sizes(data: dict, path: str) -> None:
+    """Refuse tensors that repeat what is in the file until no memory is left for a copy.
+
+    Raises:
+        UserError: There is one.
+    """
+    size = os.path.getsize(path)
+    try:
+        tensors = list(flatten_tensors(data))
+    except RecursionError:
+        raise UserError(
+            f'{path}: nested too deeply, expected a dict of tensors, plain or under a key such as '
+            'state_dict'
+        ) from None
+    for name, tensor in tensors:
+        if tensor.layout == torch.strided and not tensor.is_meta:
+            if tensor.numel() * tensor.element_size() > max(size, _SMALL):
+                raise UserError(
+                    f'{path}: {brief(name)} has the shape {tuple(tensor.shape)}, more than the '
+                    f'{size} bytes of the file; expected whole tensors, save the checkpoint again'
+                )
 
 
 def _load_safetensors(path: str, map_location: MapLocation) -> dict:
@@ -243,58 +285,6 @@ def _first_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {first}' if first else type(error).__name__
 
 
-def _fetch(url: str) -> str:
-    """Download ``url`` once on each machine, whole or not at all; the file in torch's cache."""
-    folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
-    path = os.path.join(folder, os.path.basename(urlparse(url).path))
-    try:
-        if _first_of_machine() and not os.path.isfile(path):
-            _download(url, path)
-    finally:
-        barrier()
-    return path
-
-
-def _first_of_machine() -> bool:
-    """Whether this process is the one of its machine that downloads."""
-    if get_world_size() == 1:  # whatever the environment says
-        return True
-    return int(os.environ.get('LOCAL_RANK', get_rank())) == 0
-
-
-def _download(url: str, path: str) -> None:
-    """Write what an address gives to ``path``, if it gives all of it.
-
-    Raises:
-        UserError: It cannot be read, ends early, or is not what its name says: names of published
-            weights end in the beginning of their SHA-256.
-    """
-    digest, size = hashlib.sha256(), 0
-    try:
-        with urllib.request.urlopen(url, timeout=60) as reply, atomic_file(path) as file:
-            expected = reply.headers.get('Content-Length')
-            while block := reply.read(1 << 20):
-                digest.update(block)
-                size += len(block)
-                file.write(block)
-            if expected is not None and size != int(expected):
-                raise UserError(
-                    f'{url}: ended after {size} of {expected} bytes, nothing is kept; try again'
-                )
-            named = _HASH_IN_NAME.search(os.path.basename(path))
-            if named and not digest.hexdigest().startswith(named.group(1)):
-                raise UserError(
-                    f'{url}: its SHA-256 begins with {digest.hexdigest()[:8]}, expected '
-                    f'{named.group(1)} as in its name, nothing is kept; try again'
-                )
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
-        reason = getattr(error, 'reason', None) or error
-        raise UserError(
-            f'{url}: cannot be downloaded ({reason}); check the address and the network, or '
-            f'download it yourself as {path}'
-        ) from None
-
-
 def load_from_local_plain(filename: str, map_location: MapLocation = None) -> dict:
     """mmengine's loader of local files, by :func:`load_plain`.
 
@@ -334,7 +324,7 @@ def _without_program(checkpoint: dict) -> dict:
 
 def load_from_http_plain(filename: str, map_location: MapLocation = None) -> dict:
     """mmengine's loader of ``http(s)://`` addresses, by :func:`load_plain`."""
-    return _without_program(load_plain(_fetch(filename), map_location))
+    return _without_program(load_plain(fetch(filename), map_location))
 
 
 def load_from_torchvision_plain(filename: str, map_location: MapLocation = None) -> dict:
@@ -353,7 +343,7 @@ def _load_named(filename: str, addresses: dict, map_location: MapLocation) -> di
         raise UserError(
             f'{filename}: unknown model of {scheme}; give the path or the address of a checkpoint'
         )
-    return _without_program(load_plain(_fetch(addresses[name]), map_location))
+    return _without_program(load_plain(fetch(addresses[name]), map_location))
 
 
 def load_from_refused(filename: str, map_location: MapLocation = None) -> dict:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
@@ -132,6 +133,42 @@ def test_broken_files(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f'{kind}.*not a') as caught:
         load_plain(path)
     assert '\n' not in str(caught.value)
+
+
+def test_compressed_parts(tmp_path: Path) -> None:
+    """A pickle of some hundred bytes could become gigabytes."""
+    torch.save(dict(w=torch.zeros(1000)), tmp_path / 'a.pth')
+    with zipfile.ZipFile(tmp_path / 'a.pth') as stored:
+        with zipfile.ZipFile(tmp_path / 'b.pth', 'w', zipfile.ZIP_DEFLATED) as deflated:
+            for name in stored.namelist():
+                deflated.writestr(name, stored.read(name))
+    with pytest.raises(UserError, match='b.pth: not a checkpoint of torch.save, its part .*pkl'):
+        load_plain(tmp_path / 'b.pth')
+
+
+@pytest.mark.parametrize('shape', [(2**20, 2**20), (2**40,), (2**62, 1)])
+def test_tensors_larger_than_memory(shape: tuple, tmp_path: Path) -> None:
+    """One number, repeated by strides of zero."""
+    torch.save(dict(net=dict(w=torch.zeros(1).expand(shape))), tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth: .*net.w.* has the shape .*more than the|damaged'):
+        load_plain(tmp_path / 'a.pth')
+    torch.save(dict(w=torch.zeros(1).expand(100, 100)), tmp_path / 'b.pth')
+    assert load_plain(tmp_path / 'b.pth')['w'].shape == (100, 100)
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    nested: dict = {}
+    for _ in range(3_000):
+        nested = {'a': nested}
+    sys.setrecursionlimit((limit := sys.getrecursionlimit()) * 100)
+    try:
+        torch.save(nested, tmp_path / 'a.pth')
+    except RecursionError:
+        pytest.skip('this Python does not write it')
+    finally:
+        sys.setrecursionlimit(limit)
+    with pytest.raises(UserError, match='a.pth: nested too deeply|a.pth: damaged'):
+        load_plain(tmp_path / 'a.pth')
 
 
 def test_missing_file(tmp_path: Path) -> None:
