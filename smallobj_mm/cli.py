@@ -29,7 +29,7 @@ COMMANDS = {
     'train': ('train.py', 'train a model'),
     'test': ('test.py', 'measure a checkpoint'),
     'export': ('deployment/export.py', 'write ONNX, OpenVINO or TorchScript'),
-    'doctor': ('analysis_tools/doctor.py', 'what matters about a data set'),
+    'doctor': ('analysis_tools/dataset_doctor.py', 'what matters about a data set'),
     'browse': ('analysis_tools/browse_dataset.py', 'draw what a network is given'),
     'anchors': ('analysis_tools/fit_anchors.py', 'fit anchors to a data set'),
     'benchmark': ('analysis_tools/benchmark.py', 'measure the speed of a model'),

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from smallobj_mm.datasets.files import read_image_size
 from smallobj_mm.inference import (
+    Result,
     SmallObjectInferencer,
     Targets,
     list_sources,
@@ -31,6 +33,14 @@ SCORE = 0.3
 LEAST_SIDE = 8
 #: Most pixels of an image; the command line has no such limit.
 MOST_PIXELS = 50_000_000
+
+
+class Options(TypedDict):
+    """Options of :meth:`SmallObjectInferencer.stream`."""
+
+    tile: int
+    overlap: float
+    threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,10 @@ class Found:
 
 
 def starting_threshold(inferencer: SmallObjectInferencer) -> float:
-    """The threshold that a model starts with."""
+    """The threshold that a model starts with: the balanced one of its weights, if they tell."""
+    balanced = inferencer.operating_points.get('balanced')
+    if balanced is not None:
+        return min(max(balanced, LEAST), MOST)
     if inferencer.task == 'detection':
         return SCORE
     return min(max(inferencer.default_threshold, LEAST), MOST)
@@ -107,7 +120,7 @@ def check_size(path: str, name: str) -> None:
 def _too_large() -> str:
     return (
         f'more than the {MOST_PIXELS // 1_000_000} million pixels that this page takes; use '
-        'python tools/infer.py, which takes any size'
+        'smallobj-mm infer, which takes any size'
     )
 
 
@@ -133,28 +146,46 @@ def analyse(
     check_size(path, name)
     sources = list_sources(path)
     if len(sources) > 1 or sources[0].read is not None:
-        raise UserError(f'{name}: a video; choose an image, or use python tools/infer.py')
-    segmentation = inferencer.task == 'segmentation'
-    (result,) = inferencer.stream(
-        sources,
-        tile=TILE,
-        overlap=OVERLAP,
-        threshold=None if segmentation else LEAST,
-        on_progress=on_progress,
-    )
-    if result.error is not None or result.image is None:
+        raise UserError(f'{name}: a video; choose an image, or use smallobj-mm infer')
+    (result,) = inferencer.stream(sources, on_progress=on_progress, **options_of(inferencer))
+    if result.error is not None:
         # What is wrong with it stays, what to do about it is another thing here.
         wrong = str(result.error).replace(str(path), name).rpartition('; ')[0]
-        raise UserError(f'{wrong}; choose a PNG, JPEG, TIFF, BMP or WebP image') from None
-    image = as_bgr(result.image)
+        raise UserError(
+            f'{wrong}; choose a PNG, JPEG, TIFF, BMP or WebP image, or a video'
+        ) from None
+    return adopt(inferencer, result, name, model, time.monotonic() - start)
+
+
+def options_of(inferencer: SmallObjectInferencer) -> Options:
+    """How the page runs a model: in tiles, with every box that a threshold may show."""
+    threshold = None if inferencer.task == 'segmentation' else LEAST
+    return Options(tile=TILE, overlap=OVERLAP, threshold=threshold)
+
+
+def adopt(
+    inferencer: SmallObjectInferencer, result: Result, name: str, model: str, seconds: float
+) -> Analysis:
+    """What a model said, as the page keeps it.
+
+    Args:
+        inferencer: The model.
+        result: Of an image that was read.
+        name: What the image is called.
+        model: What the model is called.
+        seconds: How long it took.
+    """
+    image = result.image
+    assert image is not None  # it was read
+    segmentation = inferencer.task == 'segmentation'
     return Analysis(
         name,
         model,
-        image,
+        as_bgr(image),
         tuple(inferencer.classes),
         probability=result.probability,
         boxes=None if segmentation else result.targets,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
     )
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A page in the browser: drop an image, see its small objects, take the results away.
+"""A page in the browser: drop an image or a clip, see its small objects, take the results away.
 
 It runs on this machine alone and fetches nothing. The models whose weights come with the package
 are there from the start; --model adds others.
@@ -44,14 +44,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='address to listen on; 0.0.0.0 lets other machines in (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument('--port', type=int, default=7860, help='(default: %(default)s)')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ... (default: cpu)')
+    parser.add_argument(
+        '--device', help='cpu, cuda, cuda:1, ... (default: cuda where it is, else cpu)'
+    )
     args = parser.parse_args(argv)
     if not 0 < args.port < 65536:
         parser.error(f'--port {args.port}: expected a number from 1 to 65535')
     return args
 
 
-def load_models(extra: list[tuple[str, str, str]], device: str) -> dict[str, SmallObjectInferencer]:
+def load_models(
+    extra: list[tuple[str, str, str]], device: str | None
+) -> dict[str, SmallObjectInferencer]:
     """The models of the page by their names: first those of the package, then the user's.
 
     Args:
@@ -90,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     os.environ['HF_HUB_OFFLINE'] = '1'
     if importlib.util.find_spec('gradio') is None:
-        raise MissingPackageError('gradio is not installed; pip install -e ".[demo]"')
+        raise MissingPackageError('gradio is not installed; pip install "smallobj_mm[demo]"')
     # So that what was uploaded is removed then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     models = load_models(args.model, args.device)

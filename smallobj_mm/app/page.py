@@ -7,6 +7,7 @@ import html
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import gradio as gr
@@ -15,7 +16,8 @@ import numpy as np
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.utils.errors import UserError, one_line
 
-from .analysis import LEAST, MOST, Analysis, Found, analyse, find, starting_threshold
+from .analysis import LEAST, MOST, Analysis, Found, find, starting_threshold
+from .clips import Analysed, Clip, analyse_file, at_frame, write_clip_archive
 from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
 from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
 from .folder import download_name, session_folder
@@ -24,7 +26,9 @@ from .samples import write_samples
 _STYLE = Path(__file__).with_name('style.css')
 #: Seconds that an image which nobody asks about any more is kept.
 _KEPT = 3600
-_HINT = '<div class="message">Drop an image, or take one of the examples.</div>'
+_HINT = '<div class="message">Drop an image or a clip, or take one of the examples.</div>'
+#: What stands for no second model, and for a threshold of one's own.
+_NONE, _OWN = 'no other', 'own threshold'
 
 
 def theme() -> gr.themes.Base:
@@ -76,6 +80,7 @@ class Page:
         first, inferencer = next(iter(self.models.items()))
         views = VIEWS[inferencer.task == 'segmentation']
         self.analysis = gr.State(None, time_to_live=_KEPT)
+        self.other = gr.State(None, time_to_live=_KEPT)
         gr.HTML(
             '<h1>Small objects</h1><p>Find what is only a few pixels large. The image stays on '
             'the machine that this page runs on.</p>',
@@ -83,7 +88,7 @@ class Page:
         )
         with gr.Row(elem_id='body'):
             with gr.Column(scale=1, min_width=300, elem_id='choices'):
-                self.file = gr.File(label='Image', height=150, elem_id='file')
+                self.file = gr.File(label='Image or video', height=150, elem_id='file')
                 gr.HTML('Examples (synthetic)', elem_classes='heading')
                 self.examples = gr.Gallery(
                     [(path, Path(path).stem) for path in self.samples],
@@ -95,18 +100,40 @@ class Page:
                     list(self.models), value=first, label='Model', filterable=False,
                     interactive=True, elem_id='model',
                 )  # fmt: skip
+                self.point = gr.Radio(
+                    **_points(inferencer), label='Operating point', elem_id='point'
+                )
                 self.threshold = gr.Slider(
                     LEAST, MOST, starting_threshold(inferencer), step=0.01, label='Threshold',
                     info='Higher: fewer and surer.', interactive=True,
                     elem_id='threshold',
                 )  # fmt: skip
+                self.model_2 = gr.Dropdown(
+                    [_NONE, *self.models], value=_NONE, label='Beside it', filterable=False,
+                    interactive=True, visible=len(self.models) > 1, elem_id='model_2',
+                )  # fmt: skip
+                self.threshold_2 = gr.Slider(
+                    LEAST, MOST, 0.5, step=0.01, label='Threshold of the model beside',
+                    interactive=True, visible=False, elem_id='threshold_2',
+                )  # fmt: skip
                 self.view = gr.Radio(views, value=views[0], label='Show', elem_id='view')
             with gr.Column(scale=3, min_width=320, elem_id='results'):
                 self.message = gr.HTML(_HINT, elem_id='message')
-                self.picture = gr.Image(
-                    label='Result', interactive=False, show_label=False, height=540,
-                    buttons=['fullscreen', 'download'], format='png', elem_id='picture',
+                self.frame = gr.Slider(
+                    0, 1, 0, step=1, label='Frame', visible=False, interactive=True,
+                    elem_id='frame',
                 )  # fmt: skip
+                with gr.Row(elem_id='pictures'):
+                    picture = dict(
+                        interactive=False, height=540, buttons=['fullscreen', 'download'],
+                        format='png', min_width=240,
+                    )  # fmt: skip
+                    self.picture = gr.Image(
+                        **picture, label='Result', show_label=False, elem_id='picture'
+                    )
+                    self.picture_2 = gr.Image(
+                        **picture, label='Model beside', visible=False, elem_id='picture_2'
+                    )
                 with gr.Column(visible=False, elem_id='details') as self.details:
                     gr.HTML('Targets, enlarged', elem_classes='heading')
                     self.enlarged = gr.Gallery(
@@ -128,14 +155,22 @@ class Page:
         """Say what happens when something is touched."""
         private = dict(api_visibility='private')
         quiet = dict(private, show_progress='hidden')
-        shown = [self.picture, self.enlarged, self.table, self.details, self.download]
+        shown = [
+            self.picture, self.picture_2, self.enlarged, self.table, self.details, self.download,
+        ]  # fmt: skip
         network = dict(
-            private, fn=self.look, inputs=[self.file, self.model],
-            outputs=[self.analysis, self.message, self.picture, self.details],
+            private, fn=self.look, inputs=[self.file, self.model, self.model_2],
+            outputs=[
+                self.analysis, self.other, self.message, self.picture, self.picture_2,
+                self.details, self.frame,
+            ],
             show_progress_on=self.picture, concurrency_limit=1, concurrency_id='network',
         )  # fmt: skip
         drawing = dict(
-            quiet, fn=self.show, inputs=[self.analysis, self.threshold, self.view],
+            quiet, fn=self.show,
+            inputs=[
+                self.analysis, self.other, self.threshold, self.threshold_2, self.view, self.frame,
+            ],
             outputs=[self.message, *shown],
         )  # fmt: skip
         packing = dict(
@@ -147,13 +182,23 @@ class Page:
         self.examples.select(self.take_example, None, self.file, **quiet)
         self.file.change(self.announce, self.file, self.message, **quiet)
         self.file.change(**network, **last).then(**drawing).then(**packing)
-        self.model.input(self.announce, self.file, self.message, **quiet)
+        for model in (self.model, self.model_2):
+            model.input(self.announce, self.file, self.message, **quiet)
         self.model.input(
-            self.settings, self.model, [self.threshold, self.view], **quiet, **last
+            self.settings, self.model, [self.threshold, self.view, self.point], **quiet, **last
         ).then(**network).then(**drawing).then(**packing)
+        self.model_2.input(
+            self.settings_beside, self.model_2, self.threshold_2, **quiet, **last
+        ).then(**network).then(**drawing)
+        self.point.input(
+            self.take_point, [self.model, self.point], self.threshold, **quiet, **last
+        ).then(**drawing).then(**packing)
         # Drawn twice: gradio loses a value that comes between the first drawing's arrival and its
         # being marked as complete.
+        self.threshold.input(lambda: _OWN, None, self.point, **quiet)
         self.threshold.input(**drawing, **last).then(**drawing).then(**packing)
+        for other in (self.threshold_2, self.frame):
+            other.input(**drawing, **last).then(**drawing)
         self.view.input(**drawing, **last).then(**drawing).then(**packing)
 
     def take_example(self, event: gr.SelectData) -> str:
@@ -168,34 +213,60 @@ class Page:
         return f'<div class="message">Looking for targets in {name} …</div>'
 
     def settings(self, model: str | None) -> tuple:
-        """The threshold and the views of a model."""
+        """The threshold, the views and the operating points of a model."""
         if model not in self.models:
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
         inferencer = self.models[model]
         views = VIEWS[inferencer.task == 'segmentation']
-        return starting_threshold(inferencer), gr.Radio(views, value=views[0])
+        return (
+            starting_threshold(inferencer),
+            gr.Radio(views, value=views[0]),
+            gr.Radio(**_points(inferencer)),
+        )
+
+    def settings_beside(self, model: str | None) -> gr.Slider:
+        """The threshold of the model beside, if there is one."""
+        if model not in self.models:
+            return gr.Slider(visible=False)
+        return gr.Slider(value=starting_threshold(self.models[model]), visible=True)
+
+    def take_point(self, model: str | None, point: str | None) -> float | dict:
+        """The threshold of an operating point."""
+        inferencer = None if model is None else self.models.get(model)
+        points = {} if inferencer is None else inferencer.operating_points
+        if point not in points:
+            return gr.skip()
+        return min(max(points[point], LEAST), MOST)
 
     def look(
         self,
         file: str | None,
         model: str | None,
+        beside: str | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
     ) -> tuple:
-        """Run the network over an image, or say in a sentence why not.
+        """Run one or two networks over a file, or say in a sentence why not.
 
         Returns:
-            Values of the analysis, the message, the picture, and the column of details.
+            Values of the two analyses, the message, the two pictures, the column of details and
+            the slider of frames.
         """
+        nothing = (None, gr.Image(None, visible=False), gr.Column(visible=False))
         if file is None:
-            return None, _HINT, None, gr.Column(visible=False)
+            return None, None, _HINT, *nothing, gr.Slider(visible=False)
+        names = [model, beside] if beside in self.models else [model]
         words = 'Looking for targets'
+        analysed: list[Analysed] = []
         try:
             if model not in self.models:
                 raise UserError(f'no model is chosen; choose one of {", ".join(self.models)}')
             progress(0.0, desc=words)
-            analysis = analyse(
-                self.models[model], file, model, lambda part: progress(part, desc=words)
-            )
+            for number, name in enumerate(names):
+
+                def report(part: float, number: int = number) -> None:
+                    progress((number + part) / len(names), desc=words)
+
+                analysed.append(analyse_file(self.models[name], file, name, report))
         except ValueError as error:
             text = one_line(error)
         except Exception as error:  # a defect, or no memory: the page goes on
@@ -205,58 +276,101 @@ class Page:
                 'that it runs in says more'
             )
         else:
-            return analysis, gr.skip(), gr.skip(), gr.skip()
+            other = analysed[1] if len(analysed) > 1 else None
+            skipped = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
+            return analysed[0], other, *skipped, _frame_slider(analysed[0])
         message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
-        return None, message, None, gr.Column(visible=False)
+        return None, None, message, *nothing, gr.Slider(visible=False)
 
-    def show(self, analysis: Analysis | None, threshold: float | None, view: str | None) -> tuple:
+    def show(
+        self,
+        analysed: Analysed | None,
+        other: Analysed | None,
+        threshold: float | None,
+        threshold_2: float | None,
+        view: str | None,
+        frame: float | None,
+    ) -> tuple:
         """What there is to see at a threshold.
 
         Returns:
-            Values of the message, the picture, the enlarged targets, the table, the column that
-            holds these two, and the download, which waits for :meth:`pack`.
+            Values of the message, the two pictures, the enlarged targets, the table, the column
+            that holds these two, and the download, which waits for :meth:`pack`.
         """
-        if analysis is None:
-            return tuple(gr.skip() for _ in range(6))
-        views = VIEWS[analysis.segmentation]
-        view = view if view in views else views[0]  # while the model changes
+        if analysed is None:
+            return tuple(gr.skip() for _ in range(7))
+        analysis = at_frame(analysed, frame)
         found = find(analysis, self._usable(threshold, analysis))
+        message = _summary(analysed, analysis, found)
+        second = gr.Image(None, visible=False)
+        if other is not None:
+            analysis_2 = at_frame(other, frame)
+            found_2 = find(analysis_2, self._usable(threshold_2, analysis_2))
+            message += _summary(other, analysis_2, found_2, second=True)
+            picture = _rgb(draw(analysis_2, found_2, _possible(view, analysis_2)))
+            second = gr.Image(picture, visible=True, label=other.model, show_label=True)
         enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, found)]
         return (
-            _summary(analysis, found),
-            _rgb(draw(analysis, found, view)),
+            message,
+            gr.Image(
+                _rgb(draw(analysis, found, _possible(view, analysis))),
+                label=analysed.model, show_label=other is not None,
+            ),
+            second,
             gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
             gr.Dataframe(table_rows(analysis, found), visible=bool(enlarged)),
             gr.Column(visible=True),
             gr.DownloadButton(interactive=False),
-        )
+        )  # fmt: skip
 
     def pack(
-        self, analysis: Analysis | None, threshold: float | None, request: gr.Request
+        self, analysed: Analysed | None, threshold: float | None, request: gr.Request
     ) -> gr.DownloadButton:
         """The archive of what is shown; the one before is replaced."""
-        if analysis is None:
+        if analysed is None:
             return gr.DownloadButton(value=None, interactive=False)
         folder = session_folder(self.folder, request.session_hash)
         shutil.rmtree(folder, ignore_errors=True)
-        path = folder / download_name(analysis.name)
-        threshold = self._usable(threshold, analysis)
-        write_archive(path, analysis, find(analysis, threshold))
+        path = folder / download_name(analysed.name)
+        threshold = self._usable(threshold, analysed)
+        if isinstance(analysed, Clip):
+            write_clip_archive(path, analysed, threshold)
+        else:
+            write_archive(path, analysed, find(analysed, threshold))
         label = f'Download results at {threshold:.2f} (ZIP)'
         return gr.DownloadButton(label, value=path, interactive=True)
 
-    def _usable(self, threshold: float | None, analysis: Analysis) -> float:
+    def _usable(self, threshold: float | None, analysed: Analysed) -> float:
         """The threshold, or the model's own where a client sends none."""
         if isinstance(threshold, (int, float)) and LEAST <= threshold <= MOST:
             return float(threshold)
-        return starting_threshold(self.models[analysis.model])
+        return starting_threshold(self.models[analysed.model])
+
+
+def _points(inferencer: SmallObjectInferencer) -> dict[str, Any]:
+    """The choice of operating points of a model; not to be seen where it has none."""
+    points = list(inferencer.operating_points)
+    value = 'balanced' if 'balanced' in points else _OWN
+    return dict(choices=[*points, _OWN], value=value, visible=bool(points))
+
+
+def _frame_slider(analysed: Analysed) -> gr.Slider:
+    """The slider of a clip's frames; not to be seen with an image."""
+    number = len(analysed.frames) if isinstance(analysed, Clip) else 1
+    return gr.Slider(value=0, maximum=max(number - 1, 1), visible=number > 1)
+
+
+def _possible(view: str | None, analysis: Analysis) -> str:
+    """The view, or the first one that a task has: while the model changes, or beside another."""
+    views = VIEWS[analysis.segmentation]
+    return view if view in views else views[0]
 
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def _summary(analysis: Analysis, found: Found) -> str:
+def _summary(analysed: Analysed, analysis: Analysis, found: Found, second: bool = False) -> str:
     """How many targets there are, in which image, and how long it took."""
     number = len(found.targets.scores)
     height, width = analysis.image.shape[:2]
@@ -264,14 +378,18 @@ def _summary(analysis: Analysis, found: Found) -> str:
     words = 'target' if number == 1 else 'targets'
     parts = [
         f'{html.escape(analysis.name)}, {width} × {height} px',
-        f'{html.escape(analysis.model)}, {analysis.seconds:.1f} s',
+        f'{html.escape(analysis.model)}, {analysed.seconds:.1f} s',
     ]
+    if isinstance(analysed, Clip):
+        rate = len(analysed.frames) / max(analysed.seconds, 1e-9)
+        parts.append(f'{len(analysed.frames)} of {analysed.total} frames, {rate:.1f} a second')
     if number > MOST_ENLARGED:
         parts.append(f'the best {MOST_ENLARGED} are enlarged')
     if number > MOST_ROWS:
         parts.append(f'the best {MOST_ROWS} are in the table, all are in the download')
+    suffix = '_2' if second else ''
     return (
-        f'<div class="message" role="status"><span><strong id="count">{number}</strong> '
-        f'{words} {above} <span id="at">{found.threshold:.2f}</span></span>'
+        f'<div class="message" role="status"><span><strong id="count{suffix}">{number}</strong> '
+        f'{words} {above} <span id="at{suffix}">{found.threshold:.2f}</span></span>'
         f'<small>{" · ".join(parts)}</small></div>'
     )

@@ -136,9 +136,9 @@ def test_archives_stay_in_the_folder_of_the_page(page, analysis, tmp_path):
 
 def test_requests_without_a_model_or_threshold(page, analysis):
     for model in (None, 'none of these'):
-        message = page.look(page.samples[0], model)[1]
+        message = page.look(page.samples[0], model)[2]
         assert 'no model is chosen; choose one of seg' in message and 'failed' not in message
-        assert len(page.settings(model)) == 2
+        assert len(page.settings(model)) == 3
     for threshold in (None, float('nan'), 7, 'x'):
-        message = page.show(analysis, threshold, None)[0]
+        message = page.show(analysis, None, threshold, None, None, None)[0]
         assert '<strong id="count">1</strong>' in message and '0.50' in message

@@ -11,7 +11,10 @@ import threading
 import zipfile
 from urllib.parse import urlparse
 
+import cv2
 import pytest
+
+from smallobj_mm.weights import shipped_weights
 
 pytest.importorskip('gradio', reason='gradio is not installed (extra demo)')
 webdriver = pytest.importorskip('selenium.webdriver', reason='selenium is not installed')
@@ -47,7 +50,9 @@ def page_url(binaries, repo_root):
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, str(repo_root / 'tools' / 'page.py'), '--port', str(port)],
+        [sys.executable, '-m', 'smallobj_mm.cli', 'page', '--port', str(port), '--device', 'cpu',
+         '--model', 'again', 'ismallnet_s_nuaa', str(shipped_weights('ismallnet_s_nuaa'))],
+        cwd=repo_root,
         env={**os.environ, 'NO_PROXY': '127.0.0.1', 'no_proxy': '127.0.0.1'},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -148,6 +153,46 @@ def test_from_upload_to_download(browser, tmp_path):
     assert error.startswith('notes.txt: not readable as an image') and '\n' not in error
     assert not browser.find_elements(By.CSS_SELECTOR, '#count')
     browser.save_screenshot(str(tmp_path / 'error.png'))
+    assert foreign_requests(browser) == []
+
+
+def choose(driver, css, text):
+    """Choose an entry of a dropdown."""
+    element(driver, f'{css} input').click()
+    options = f'{css} [role=option]'
+    wait(driver, lambda d: [o for o in d.find_elements(By.CSS_SELECTOR, options)
+                            if o.text.strip().endswith(text)])[0].click()  # fmt: skip
+
+
+def test_a_clip_beside_another_model(browser, tmp_path):
+    from smallobj_mm.app.samples import make_sample
+
+    clip = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*'MJPG'), 5, (256, 256))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write a video here')
+    for name in ('sea', 'ground'):
+        writer.write(cv2.cvtColor(make_sample(name), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    wait(browser, lambda d: element(d, '#model_2 input'))
+    choose(browser, '#model_2', 'again')
+    upload(browser, clip)
+    first = targets_at(browser, '0.50')
+    assert int(element(browser, '#count_2').text) == first, 'the same weights'
+    assert '2 of 2 frames' in element(browser, '#message').text
+    for css in ('#picture', '#picture_2'):
+        image = f'{css} img'
+        wait(browser, lambda d: int(element(d, image).get_property('naturalWidth')) >= 256)
+    assert 'frame_000000' in element(browser, '#message').text
+    element(browser, '#frame input[type=range]').send_keys(Keys.END)
+    wait(browser, lambda d: 'frame_000001' in element(d, '#message').text)
+    button = '#download:not([disabled])'
+    wait(browser, lambda d: element(d, button)).click()
+    archive = tmp_path / 'downloads' / 'clip_results.zip'
+    wait(browser, lambda d: archive.is_file())
+    with zipfile.ZipFile(archive) as content:
+        assert {'marked.mp4', 'targets.csv'} <= set(content.namelist())
+    browser.save_screenshot(str(tmp_path / 'clip.png'))
     assert foreign_requests(browser) == []
 
 
