@@ -254,7 +254,7 @@ class Page:
         nothing = (None, gr.Image(None, visible=False), gr.Column(visible=False))
         if file is None:
             return None, None, _HINT, *nothing, gr.Slider(visible=False)
-        names = [model, beside] if beside in self.models else [model]
+        names = [name for name in (model, beside) if name in self.models and name is not None]
         words = 'Looking for targets'
         analysed: list[Analysed] = []
         try:
