@@ -230,3 +230,43 @@ def test_file_beyond_the_limit(tmp_path, monkeypatch):
         ValueError, match=r'a\.xml: not readable as XML \(25 bytes; expected at most'
     ):
         parse_voc_xml(str(tmp_path / 'a.xml'))
+
+
+def test_folder_of_xml_files_with_images_beside(tmp_path, image_writer, xml_object):
+    for split, name in (('train', 'a'), ('train', 'b'), ('valid', 'c')):
+        image_writer(tmp_path / split / f'{name}.jpg')
+        (tmp_path / split / f'{name}.xml').write_text(
+            f'<annotation><filename>{name}.jpg</filename>{xml_object("car")}</annotation>'
+        )
+    dataset = SmallObjectVOCDataset('train', data_root=str(tmp_path))
+    infos = [dataset.get_data_info(index) for index in range(2)]
+    assert [info['img_id'] for info in infos] == ['a', 'b']
+    assert infos[1]['img_path'] == str(tmp_path / 'train' / 'b.jpg') and infos[1]['instances']
+    assert len(SmallObjectVOCDataset(['train', 'valid'], data_root=str(tmp_path))) == 3
+    (tmp_path / 'train' / 'b.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match="names 'b', but there is no image"):
+        SmallObjectVOCDataset('train', data_root=str(tmp_path))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match='empty: no XML file in this folder'):
+        SmallObjectVOCDataset('empty', data_root=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    'name, text',
+    [
+        (
+            'labelmap.txt',
+            '# label:color_rgb:parts:actions\nbackground:0,0,0::\nkite:1,2,3::\nbat:::',
+        ),
+        ('class_names.txt', '_background_\nkite\r\nbat\n'),
+    ],
+)
+def test_classes_and_folder_of_an_export(voc_folder, xml_object, name, text):
+    voc_folder.add('a', xml_object('bat'))
+    (voc_folder.root / name).write_text(text)
+    dataset = SmallObjectVOCDataset('Annotations', data_root=str(voc_folder.root))
+    assert dataset.metainfo['classes'] == ('kite', 'bat')
+    assert [i['bbox_label'] for i in dataset.get_data_info(0)['instances']] == [1]
+    kwargs = dict(data_root=str(voc_folder.root), metainfo=dict(classes=['bat']))
+    dataset = SmallObjectVOCDataset(voc_folder.list(['a']), **kwargs)
+    assert dataset.metainfo['classes'] == ('bat',)
