@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from smallobj_mm import cli
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [
@@ -45,6 +47,8 @@ def commands() -> list[tuple[str, list[str]]]:
             words = shlex.split(line, comments=True)
             while words and re.fullmatch(r'[A-Z_]+=\S*', words[0]):
                 words = words[1:]
+            if words[:1] == ['smallobj-mm'] and words[1:2] and words[1] in cli.COMMANDS:
+                words = ['python', f'tools/{cli.COMMANDS[words[1]][0]}', *words[2:]]
             if words:
                 found.append((page, words))
     return found
