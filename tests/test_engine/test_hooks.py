@@ -14,7 +14,7 @@ from mmengine.hooks import EMAHook, Hook
 from tiny import TinyModel, build_runner
 
 from smallobj_mm.checkpoints import load_plain
-from smallobj_mm.engine.hooks import NaNGuardHook
+from smallobj_mm.engine.hooks import ChannelsLastHook, NaNGuardHook
 from smallobj_mm.engine.hooks.nan_guard import image_names
 from smallobj_mm.engine.hooks.random_state import get_random_state, set_random_state
 from smallobj_mm.engine.hooks.safe_checkpoint import remove_left_overs
@@ -208,3 +208,21 @@ def test_left_overs(tmp_path: Path) -> None:
     assert sorted(remove_left_overs(str(tmp_path))) == sorted(gone)
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(kept)
     assert remove_left_overs(str(tmp_path / 'missing')) == []
+
+
+def test_channels_last(tmp_path: Path) -> None:
+    """Weights are laid out anew and keep their values; so are the averages made from them."""
+
+    class Convolution(TinyModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    model = Convolution()
+    before = model.conv.weight.detach().clone()
+    runner = build_runner(tmp_path, model=model, validate=False)
+    ChannelsLastHook().before_run(runner)
+    weight = runner.model.conv.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not before.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, before)

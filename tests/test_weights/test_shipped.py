@@ -8,17 +8,17 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.reading import load_plain, read_header
 from smallobj_mm.weights import shipped_weights
 
-NAMES = ['ismallnet_s_nuaa']
+NAMES = ['ismallnet_s_nuaa', 'obsdm_t_hituav']
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_they_are_those_of_their_config(repo_root, name):
     """Every tensor fits, none is missing, and the file is small."""
     path = shipped_weights(name)
-    assert path.stat().st_size < 3_000_000
+    assert path.stat().st_size < 8_000_000
     (config,) = (repo_root / 'configs').rglob(f'{name}.py')
     cfg = Config.fromfile(config)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -26,6 +26,14 @@ def test_they_are_those_of_their_config(repo_root, name):
     state = load_plain(path)
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())
+
+
+@pytest.mark.parametrize('name', ['obsdm_t_hituav'])
+def test_the_header_says_where_they_come_from(name):
+    header = read_header(shipped_weights(name))
+    assert header['recipe'] == name
+    for key in ('data', 'license', 'commit', 'command', 'epochs', 'metrics'):
+        assert header[key], key
 
 
 def test_none_of_that_name():
