@@ -20,6 +20,10 @@ TOLERANCE = 1e-3
 _RELATIVE = 1e-4
 #: Largest difference of a box's side, px.
 BOX_TOLERANCE = 1e-2
+#: Least agreement of an INT8 file with PyTorch.
+AGREEMENT = 0.8
+#: Score from which detections of an INT8 file have to agree, and the overlap at which they do.
+_CERTAIN, _OVERLAP = 0.3, 0.5
 #: Part of the detections that rounding may turn over: a score at the threshold, an overlap at the
 #: limit of the suppression, two candidates of equal score.
 _TURNED = 0.01
@@ -97,6 +101,97 @@ def check_backend(
         else:
             worst = max(worst, _compare_maps(outputs, where))
     return worst
+
+
+@torch.no_grad()
+def check_quantized(
+    backend: Backend,
+    network: ExportedNetwork,
+    shapes: Sequence[tuple[int, int, int]],
+    images: Sequence[Tensor],
+) -> float:
+    """Compare a file in INT8 with PyTorch: it cannot be equal, but it must not be another model.
+
+    Args:
+        backend: The file, loaded.
+        network: What was exported, in floating point.
+        shapes: (N, H, W) that the file has to take.
+        images: Real images as the network takes them, on which both are compared.
+
+    Returns:
+        How well they agree, at most 1. Of a segmentor: one minus the mean squared difference of the
+        probabilities over their variance in PyTorch. Of a detector's raw maps: the same of the
+        worst map. Of detections: the part of those with a score of 0.3 or more, of both, that the
+        other has as well (the same class, an IoU of 0.5); 1 if there are none.
+
+    Raises:
+        UserError: It gives other shapes or numbers that are not finite, or agrees less than
+            :data:`AGREEMENT`.
+    """
+    name = backend.path.name
+    for index, shape in enumerate(shapes):
+        sample = sample_images(shape, index)
+        inputs = sample if network.with_preprocess else network.preparation(sample)
+        expected, found = network(inputs), backend(inputs)
+        same = [tuple(o.shape) for o in found] == [tuple(o.shape) for o in expected]
+        if not same or not all(bool(o.isfinite().all()) for o in found):
+            raise UserError(
+                f'{name}, images {tuple(inputs.shape)}: outputs that are not finite or not of the '
+                'shapes of PyTorch, expected those; the file was not written'
+            )
+    pairs = [(network(image), backend(image)) for image in images]
+    info = backend.info
+    if 'labels' in info.outputs:
+        agreement = _agreement_of_detections(pairs, info.outputs)
+    elif info.scope == 'mmseg':
+        # Logits of the background vary far below zero, where nothing depends on them.
+        index = 0 if info.postprocess else -1
+        change = torch.Tensor.float if info.postprocess else torch.Tensor.sigmoid
+        agreement = _explained(*([change(side[index]) for side in sides] for sides in zip(*pairs)))
+    else:
+        agreement = min(
+            _explained(*([side[index] for side in sides] for sides in zip(*pairs)))
+            for index in range(len(info.outputs))
+        )
+    if not agreement >= AGREEMENT:
+        raise UserError(
+            f'{name}: agrees with PyTorch by {agreement:.3f} on {len(images)} training images, '
+            f'expected {AGREEMENT} at least; the file was not written: give more images to measure '
+            'ranges on, or keep to floating point'
+        )
+    return agreement
+
+
+def _explained(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
+    """Part of the variance of a map over all images that another explains."""
+    first, second = (torch.cat([m.flatten() for m in maps]).double() for maps in (expected, found))
+    return float(1 - (first - second).square().mean() / first.var().clamp(min=1e-12))
+
+
+def _agreement_of_detections(
+    pairs: Sequence[tuple[Sequence[Tensor], Sequence[Tensor]]], names: Sequence[str]
+) -> float:
+    """Part of the certain detections of either side that the other has."""
+    agreed = total = 0
+    for outputs in pairs:
+        (boxes, scores, labels), (other_boxes, other_scores, other_labels) = (
+            [side[names.index(name)][0] for name in ('boxes', 'scores', 'labels')]
+            for side in outputs
+        )
+        low = torch.maximum(boxes[:, None, :2], other_boxes[None, :, :2])
+        high = torch.minimum(boxes[:, None, 2:], other_boxes[None, :, 2:])
+        common = (high - low).clamp(min=0).prod(dim=2)
+        areas = [(b[:, 2:] - b[:, :2]).prod(dim=1) for b in (boxes, other_boxes)]
+        union = areas[0][:, None] + areas[1][None] - common
+        same = (common >= _OVERLAP * union) & (labels[:, None] == other_labels[None])
+        same &= (labels >= 0)[:, None]
+        for certain, has in (
+            (scores >= _CERTAIN, same.any(dim=1)),
+            (other_scores >= _CERTAIN, same.any(dim=0)),
+        ):
+            agreed += int((certain & has).sum())
+            total += int(certain.sum())
+    return agreed / total if total else 1.0
 
 
 def _compare_maps(outputs: dict[str, tuple[Tensor, Tensor]], where: str) -> float:

@@ -40,7 +40,7 @@ def write_onnx(network: ExportedNetwork, example: Tensor, info: ExportInfo, path
     Raises:
         MissingPackageError: onnx is not installed.
     """
-    onnx = require('onnx', path.name)
+    require('onnx', path.name)
     sizes: dict[str, Any] = {'dynamic_axes': {INPUT: {0: 'batch', 2: 'height', 3: 'width'}}}
     for name in info.outputs:
         free = {0: 'batch'}
@@ -59,6 +59,12 @@ def write_onnx(network: ExportedNetwork, example: Tensor, info: ExportInfo, path
             output_names=list(info.outputs),
             **sizes,
         )
+    set_onnx_info(path, info)
+
+
+def set_onnx_info(path: Path, info: ExportInfo) -> None:
+    """Put the description into an .onnx file, and check it."""
+    onnx = require('onnx', path.name)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {KEY: info.to_json()})
     onnx.checker.check_model(model)
@@ -80,9 +86,14 @@ def write_openvino(network: ExportedNetwork, example: Tensor, info: ExportInfo, 
         model = openvino.convert_model(graph)
     finally:
         graph.unlink(missing_ok=True)
+    save_openvino(model, path, info)
+
+
+def save_openvino(model: Any, path: Path, info: ExportInfo) -> None:
+    """Write a model of OpenVINO with its description."""
     model.set_rt_info(info.to_json(), KEY)
     # By default the weights would be rounded to 16 bits.
-    openvino.save_model(model, path, compress_to_fp16=False)
+    require('openvino', path.name).save_model(model, path, compress_to_fp16=False)
 
 
 def write_torchscript(

@@ -42,6 +42,7 @@ class ExportInfo:
         software: Versions that made the file.
         format_version: Of this description.
         image_norm: How each image is normalized by its own level and spread; None for not.
+        quantization: Of an INT8 file: the tool, and what its ranges were measured on; else None.
     """
 
     config: str
@@ -62,6 +63,7 @@ class ExportInfo:
     software: dict[str, str]
     format_version: int = FORMAT_VERSION
     image_norm: dict[str, Any] | None = None
+    quantization: dict[str, str] | None = None
 
     def to_json(self) -> str:
         """The description as one line of JSON."""

@@ -80,13 +80,16 @@ def find_weights(weights: str | Path | None, name: str) -> Path:
     return path
 
 
-def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tuple[BaseModel, dict]:
+def build_network(
+    cfg: Config, weights: Path, device: str | torch.device, deploy: bool = True
+) -> tuple[BaseModel, dict]:
     """The deployed network of a config, in channels-last memory.
 
     Args:
         cfg: Config with ``default_scope``; changed where the machine asks for it.
         weights: Checkpoint, read as plain tensors.
         device: Where the network runs.
+        deploy: Fold branches and batch norms; False for the network as it was trained.
 
     Returns:
         The network in evaluation mode, and what the checkpoint says about its data set
@@ -103,7 +106,7 @@ def build_network(cfg: Config, weights: Path, device: str | torch.device) -> tup
         model = MODELS.build(cfg.model)
     checkpoint = load_from_local_plain(str(weights))
     load_weights(model, checkpoint, str(weights))
-    model = switch_to_deploy(model)
+    model = switch_to_deploy(model) if deploy else model.eval()
     try:
         model = model.to(torch.device(device))
     except (AssertionError, RuntimeError) as error:

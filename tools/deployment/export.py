@@ -5,22 +5,28 @@
 The files take any batch and size; each appears only if it gives what PyTorch gives (1e-3) for
 several of them. Then the time of each backend is printed. SmallObjectInferencer and
 tools/infer.py take a file without the two --with options as weights.
+
+With --int8 each file is written in 8-bit integers as well (NAME_int8), with ranges measured on
+training images of the config, and the metrics on its test data are printed before and after.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from smallobj_mm.benchmark.latency import latency_table, measure
-from smallobj_mm.deployment.backends import PRECISIONS, load_backend
-from smallobj_mm.deployment.checking import TOLERANCE, sample_images
+from smallobj_mm.deployment.accuracy import accuracy_table, evaluate
+from smallobj_mm.deployment.backends import PRECISIONS, file_format, load_backend
+from smallobj_mm.deployment.checking import sample_images
+from smallobj_mm.deployment.exported_model import build_exported
 from smallobj_mm.deployment.exporting import Exported, ExportOptions, export_model
 from smallobj_mm.deployment.formats import FORMATS
+from smallobj_mm.deployment.network import ExportedNetwork
+from smallobj_mm.models.building import build_network, find_weights, read_model_config
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 
@@ -64,39 +70,45 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--openvino-precision', choices=PRECISIONS, default='f32',
         help='that OpenVINO is timed with; the check is made with f32 (default: f32)',
     )  # fmt: skip
+    parser.add_argument(
+        '--int8', action='store_true',
+        help='write each file in 8-bit integers as well; of onnx and openvino',
+    )  # fmt: skip
+    parser.add_argument(
+        '--calibration-images', type=int, default=200, metavar='N',
+        help='training images that ranges are measured on for --int8 (default: 200)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--no-metrics', action='store_true',
+        help='with --int8: leave out the metrics on the test data before and after',
+    )  # fmt: skip
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value')
     args = parser.parse_args(argv)
-    least = min([*args.shape, args.threads, args.batch_size])
+    least = min([*args.shape, args.threads, args.batch_size, args.calibration_images])
     if len(args.shape) > 2 or least < 1 or args.rounds < 0:
         parser.error('--shape takes one or two numbers; sizes, batch and threads are at least 1')
     return args
 
 
-def export(args: argparse.Namespace) -> Exported:
+def export(args: argparse.Namespace, cfg: Config) -> Exported:
     """Write the files.
 
     Raises:
         UserError: See :func:`smallobj_mm.deployment.export_model`.
     """
-    cfg = read_config(args.config, args.cfg_options)
     options = ExportOptions(
         args.format,
         args.with_preprocess,
         args.with_postprocess,
         (args.shape[0], args.shape[-1]),
+        args.int8,
+        args.calibration_images,
     )
+    report = partial(print, flush=True)
     return export_model(cfg, args.checkpoint, args.out, options, report)
 
 
-def report(path: Path, difference: float) -> None:
-    """Say that a file is there."""
-    print(
-        f'{path}: equal to PyTorch, largest difference {difference:.1e} (at most {TOLERANCE:.0e})',
-        flush=True,
-    )
-
-
-def compare_speed(exported: Exported, args: argparse.Namespace) -> str:
+def compare_speed(exported: Exported, args: argparse.Namespace, cfg: Config) -> str:
     """Table of the time of PyTorch and of each file, measured in turns."""
     torch.set_num_threads(args.threads)
     network = exported.network
@@ -106,25 +118,55 @@ def compare_speed(exported: Exported, args: argparse.Namespace) -> str:
     if not args.with_preprocess:
         images = network.preparation(images)
     calls = {'pytorch': partial(torch.inference_mode()(network), images)}
+    if args.int8:
+        calls['not deployed'] = partial(torch.inference_mode()(as_trained(args, cfg)), images)
     for kind, path in exported.files.items():
         precision = args.openvino_precision if kind == 'openvino' else 'f32'
         backend = load_backend(path, threads=args.threads, precision=precision)
         calls[backend.name if precision == 'f32' else f'openvino {precision}'] = partial(
             backend, images
         )
+    for path in exported.int8_files.values():
+        backend = load_backend(path, threads=args.threads)
+        calls[f'{backend.name} int8'] = partial(backend, images)
     title = (
-        f'{args.batch_size} x {height} x {width} px, {args.threads} threads, fp32, {args.rounds} '
-        'turns; pytorch: deployed, channels_last'
+        f'{args.batch_size} x {height} x {width} px, {args.threads} threads, fp32'
+        f'{" and int8" if args.int8 else ""}, {args.rounds} turns; pytorch: deployed, channels_last'
     )
     return f'{title}\n{latency_table(measure(calls, args.rounds))}'
+
+
+def as_trained(args: argparse.Namespace, cfg: Config) -> ExportedNetwork:
+    """The network with all its branches and batch norms."""
+    cfg, name, _ = read_model_config(cfg)
+    model, _ = build_network(cfg, find_weights(args.checkpoint, name), 'cpu', deploy=False)
+    return ExportedNetwork(model, cfg.default_scope, args.with_preprocess, args.with_postprocess)
+
+
+def compare_metrics(exported: Exported, cfg: Config) -> str:
+    """Table of the metrics on the test data, of PyTorch and of the INT8 files."""
+    if exported.info.preprocess or exported.info.postprocess:
+        return 'metrics: not measured for files with pre- or post-processing; export without'
+    models = {'pytorch': exported.network.model}
+    for path in exported.int8_files.values():
+        model, _ = build_exported(cfg.copy(), path, 'cpu')
+        models[f'{file_format(path)} int8'] = model
+    try:
+        metrics = evaluate(cfg, list(models.values()))
+    except FileNotFoundError as error:
+        return f'metrics: not measured, the test data are not there ({error})'
+    return accuracy_table(dict(zip(models, metrics)))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Export, check, time."""
     args = parse_args(argv)
-    exported = export(args)
+    cfg = read_config(args.config, args.cfg_options)
+    exported = export(args, cfg)
+    if args.int8 and not args.no_metrics:
+        print(compare_metrics(exported, cfg), flush=True)
     if args.rounds:
-        print(compare_speed(exported, args))
+        print(compare_speed(exported, args, cfg))
 
 
 if __name__ == '__main__':

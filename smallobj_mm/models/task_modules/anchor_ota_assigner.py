@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from smallobj_mm.registry import TASK_UTILS
+from smallobj_mm.utils.errors import UserError
 
 
 class Candidates(NamedTuple):
@@ -130,7 +131,7 @@ class AnchorOTAAssigner(BaseAssigner):
             ``labels``, else -1.
 
         Raises:
-            ValueError: If ``scale_by_height`` is set and ``img_shape`` is not given.
+            UserError: If ``scale_by_height`` is set and ``img_shape`` is not given.
         """
         predicted = get_box_tensor(pred_instances.bboxes)
         boxes, labels = get_box_tensor(gt_instances.bboxes), gt_instances.labels
@@ -140,7 +141,7 @@ class AnchorOTAAssigner(BaseAssigner):
         if len(boxes) and len(predicted):
             if self.scale_by_height:
                 if img_shape is None:
-                    raise ValueError(
+                    raise UserError(
                         'AnchorOTAAssigner: img_shape is None, expected height and width of the '
                         'image where scale_by_height is set'
                     )
