@@ -34,7 +34,7 @@ FLOORS = {
 #: and seldom needed, or missing on some systems.
 OPTIONAL = {
     'gradio', 'mmdet', 'mmpretrain', 'mmseg', 'nncf', 'onnx', 'onnxruntime', 'openvino', 'pandas',
-    'pycocotools', 'ray', 'resource', 'safetensors', 'scipy', 'supervision', 'torchvision',
+    'pyarrow', 'pycocotools', 'ray', 'resource', 'safetensors', 'scipy', 'supervision', 'torchvision',
 }  # fmt: skip
 
 #: Files whose imports inside functions have a reason of their own, written there.

@@ -24,6 +24,7 @@ from smallobj_mm.inference import Result, SmallObjectInferencer, Source, list_so
 from smallobj_mm.inference.inferencer import check_options
 from smallobj_mm.inference.overlap import WriteBehind
 from smallobj_mm.inference.progress import Progress
+from smallobj_mm.inference.ray import PART_SIZE, Settings, run_on_ray
 from smallobj_mm.inference.result_folder import PICTURES, ResultFolder
 from smallobj_mm.inference.urls import fetch, is_url
 from smallobj_mm.inference.video_results import VideoResults
@@ -116,10 +117,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--video', action='store_true', help='also videos/: videos with their targets marked'
     )
+    parser.add_argument(
+        '--engine', choices=['local', 'ray'], default='local',
+        help='ray: many images by --workers of Ray Data; also takes Parquet files of paths or of '
+        'encoded images; DIR gets part-*.parquet and part-*.json (COCO results)',
+    )  # fmt: skip
+    parser.add_argument('--workers', type=int, default=2, help='of Ray (default: %(default)s)')
+    parser.add_argument(
+        '--part-size', type=int, default=PART_SIZE,
+        help='images of a part, which a stopped run of Ray goes on with (default: %(default)s)',
+    )  # fmt: skip
     parser.add_argument('--show', action='store_true', help='show each result in a window')
     args = parser.parse_args(argv)
     if args.show and sys.platform == 'linux' and not os.environ.get('DISPLAY'):
         parser.error('--show: there is no display here; use --pictures')
+    local = dict(
+        probabilities=None, pictures=None, enlarged=False, coco_json=None, track=False,
+        video=False, show=False,
+    )  # fmt: skip
+    given = [name for name, default in local.items() if getattr(args, name) != default]
+    if args.engine == 'ray' and given:
+        parser.error(f'--engine ray: has no --{given[0].replace("_", "-")}')
     if args.threshold is not None and args.operating_point is not None:
         parser.error('--threshold and --operating-point: give one of them')
     return args
@@ -175,6 +193,44 @@ def run(args: argparse.Namespace) -> int:
         print(f'{len(unreadable)} files could not be read:', file=sys.stderr)
         print(*(f'  {line}' for line in unreadable), sep='\n', file=sys.stderr)
     return len(unreadable)
+
+
+def run_ray(args: argparse.Namespace) -> int:
+    """Infer by workers of Ray; returns the number of images that could not be read.
+
+    Raises:
+        UserError: See :func:`run_on_ray`.
+    """
+    inferencer = build(args)  # what is wrong with the model is said before Ray starts
+    options = dict(tile=args.tile or None, overlap=args.overlap,
+                   threshold=find_threshold(args, inferencer))  # fmt: skip
+    check_options(args.batch_size, **options)
+    for name in ('workers', 'part_size'):
+        if getattr(args, name) < 1:
+            raise UserError(f'--{name.replace("_", "-")} {getattr(args, name)}: expected 1 or more')
+    weights = None if args.weights is None else str(Path(args.weights).resolve())
+    settings = Settings(
+        str(inferencer.config_path.resolve() if inferencer.config_path else DEFAULT), weights,
+        args.cfg_options, args.device, batch_size=args.batch_size, tta=args.tta, half=args.half,
+        **options,
+    )  # fmt: skip
+    del inferencer
+    progress, before, unreadable = None, 0, 0
+    for done, errors, total in run_on_ray(
+        args.inputs, args.out, settings, args.workers, args.part_size
+    ):
+        unreadable = errors
+        if progress is None:
+            progress, before = Progress(total - done), done
+            if done:
+                print(f'{done} of {total} images are in {args.out} already')
+        progress.update(done - before)
+    if progress is not None:
+        progress.close()
+    print(
+        f'results of {done} images are in {args.out}, {unreadable} of this call could not be read'
+    )
+    return unreadable
 
 
 def build(args: argparse.Namespace) -> SmallObjectInferencer:
@@ -256,7 +312,7 @@ def main(argv: list[str] | None = None) -> None:
     """Infer and leave with the exit status."""
     args = parse_args(argv)
     try:
-        unreadable = run(args)
+        unreadable = run_ray(args) if args.engine == 'ray' else run(args)
     except KeyboardInterrupt:
         print(f'\nstopped; the same command goes on in {args.out}', file=sys.stderr)
         sys.exit(130)
