@@ -62,14 +62,13 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (*SHOWN_IN_ONE_LINE, OSError) as error:
-        full = isinstance(error, OSError) and error.errno in DISK_FULL
-        if os.environ.get(DEBUG_VARIABLE, '0') != '0' or not (
-            full or isinstance(error, SHOWN_IN_ONE_LINE)
-        ):
-            raise
         text = one_line(error)
-        if full:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             text = f'{error.filename or "a file"}: cannot be written ({text}); free some space'
+        elif not isinstance(error, SHOWN_IN_ONE_LINE):
+            raise
+        if os.environ.get(DEBUG_VARIABLE, '0') != '0':
+            raise
         sys.stdout.flush()
         print(f'error: {text}', file=sys.stderr, flush=True)
         sys.exit(2)
