@@ -80,7 +80,7 @@ class TrainingChecksHook(Hook):
         loaded = bool(runner.cfg.get('load_from'))
         least = self.min_finetuning_steps if loaded else self.min_steps
         lines = []
-        if steps < least:
+        if steps < least and not is_resuming(runner):  # it was said at the beginning
             batches = len(runner.train_dataloader)
             epochs = math.ceil(runner.max_epochs * least / max(steps, 1))
             longer = (
