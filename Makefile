@@ -8,8 +8,6 @@ STAMP := $(VENV)/.installed
 REQUIREMENTS := $(wildcard requirements/*.txt)
 CONSTRAINTS := -c requirements/constraints.txt
 
-DEMO_DET := configs/obsdm/obsdm_r18_demo.py
-DEMO_SEG := configs/ismallnet/ismallnet_demo.py
 DEMO_DIR := work_dirs/demo
 
 .PHONY: demo test test-avx2 test-floor test-newest lint env
@@ -29,26 +27,7 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	touch $@
 
 demo: $(STAMP)
-	@echo '== demo 1/4: training $(DEMO_DET) into $(DEMO_DIR)/det (synthetic images, CPU, minutes)'
-	$(BIN)/python tools/train.py $(DEMO_DET) --work-dir $(DEMO_DIR)/det
-	@echo '== demo 2/4: testing the last checkpoint, drawing its detections'
-	$(BIN)/python tools/test.py $(DEMO_DET) "$$(cat $(DEMO_DIR)/det/last_checkpoint)" \
-		--work-dir $(DEMO_DIR)/det/test --show-dir pictures
-	@echo '== demo 3/4: training $(DEMO_SEG) into $(DEMO_DIR)/seg (synthetic infrared images)'
-	$(BIN)/python tools/train.py $(DEMO_SEG) --work-dir $(DEMO_DIR)/seg
-	@echo '== demo 4/4: testing the last checkpoint, drawing hits, misses and false alarms'
-	$(BIN)/python tools/test.py $(DEMO_SEG) "$$(cat $(DEMO_DIR)/seg/last_checkpoint)" \
-		--work-dir $(DEMO_DIR)/seg/test
-	$(BIN)/python tools/analysis_tools/visualize_irstd.py $(DEMO_SEG) \
-		"$$(cat $(DEMO_DIR)/seg/last_checkpoint)" --out $(DEMO_DIR)/seg/pictures --limit 8
-	@echo '== demo: done'
-	@for part in det seg; do \
-		echo "   $$part: checkpoint  $$(cat $(DEMO_DIR)/$$part/last_checkpoint)"; \
-		echo "   $$part: metrics     in the table above and $$(ls -t $(DEMO_DIR)/$$part/test/*/*.json | head -n 1)"; \
-		echo "   $$part: log         $$(ls -t $(DEMO_DIR)/$$part/*/*.log | head -n 1)"; \
-	done
-	@echo "   det: pictures    $$(ls -td $(DEMO_DIR)/det/test/*/pictures | head -n 1) (truth left, detections right)"
-	@echo "   seg: pictures    $(DEMO_DIR)/seg/pictures"
+	$(BIN)/python tools/demo.py $(DEMO_DIR)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
