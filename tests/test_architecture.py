@@ -34,7 +34,8 @@ FLOORS = {
 #: and seldom needed, or missing on some systems.
 OPTIONAL = {
     'gradio', 'mmdet', 'mmpretrain', 'mmseg', 'nncf', 'onnx', 'onnxruntime', 'openvino', 'pandas',
-    'pyarrow', 'pycocotools', 'ray', 'resource', 'safetensors', 'scipy', 'supervision', 'torchvision',
+    'pyarrow', 'pycocotools', 'ray', 'resource',
+    'safetensors', 'scipy', 'supervision', 'torchvision',
 }  # fmt: skip
 
 #: Files whose imports inside functions have a reason of their own, written there.

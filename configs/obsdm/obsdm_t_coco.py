@@ -1,5 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The small OBSDM on your own boxes in COCO JSON, as COCO, Roboflow, CVAT or labelme2coco lay it out.
+# The small OBSDM on your own boxes in COCO JSON, as COCO, Roboflow, CVAT or labelme2coco lay it
+# out.
 # python tools/train.py configs/obsdm/obsdm_t_coco.py --cfg-options data_root=FOLDER
 # tools/analysis_tools/dataset_doctor.py FOLDER says what to change for your objects.
 
