@@ -35,7 +35,7 @@ from .writers import coco_categories, coco_results
 
 #: Images of a part.
 PART_SIZE = 500
-#: Columns of a Parquet file of images, the first one that is there: the encoded image; its path.
+# Columns of a Parquet file of images, the first one that is there: the encoded image; its path.
 BYTES_COLUMNS, PATH_COLUMNS = ('bytes', 'image', 'data'), ('path', 'file_name', 'image_path')
 
 

@@ -64,6 +64,7 @@ def test_logs(cfg: Config, tmp_path: Path) -> None:
     pytest.importorskip('mmdet.visualization')
     pytest.importorskip('torch.utils.tensorboard')
     cfg.train_cfg.update(max_epochs=1)
+    cfg.visualizer.name = str(tmp_path)  # visualizers of one name are one object
     cfg.default_hooks.logger.interval = 2
     cfg.default_hooks.pop('visualization')
     cfg.default_hooks.checkpoint.save_best = None

@@ -8,6 +8,13 @@ from mmengine.structures import InstanceData
 
 from smallobj_mm.models.task_modules import IgnoreRegionAssigner
 
+
+@pytest.fixture(autouse=True)
+def mmdet_scope():
+    """Stock assigners look their own parts up there."""
+    init_default_scope('mmdet')
+
+
 SOFT = dict(type='mmdet.DynamicSoftLabelAssigner', topk=3)
 
 
