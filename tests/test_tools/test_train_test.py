@@ -1,8 +1,10 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """tools/train.py and tools/test.py as commands, on a toy task."""
 
+import importlib
 import json
 import os
+import pickle
 import runpy
 import socket
 import subprocess
@@ -106,6 +108,136 @@ def call(repo_root: Path, monkeypatch: pytest.MonkeyPatch, tool: str, *arguments
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(sys.argv[0], run_name='__main__')
     return stop.value.code
+
+
+@pytest.mark.parametrize(
+    ('tool', 'arguments', 'said'),
+    [
+        ('train.py', ['nowhere.py'], 'config nowhere.py: no such file'),
+        ('test.py', [CONFIG, 'x.pth', '--out', 'x.json'], 'ends in .pkl'),
+        ('test.py', [CONFIG, 'x', '--cfg-options', 'default_scope=mmocr'], "scope 'mmocr'"),
+        ('train.py', [CONFIG, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'], 'base_'),
+        pytest.param(
+            'train.py',
+            [CONFIG, '--launcher', 'pytorch'],
+            'RANK',
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason='then mmengine starts them'),
+        ),
+    ],
+)
+def test_wrong_arguments_stop_with_one_line(repo_root, monkeypatch, capsys, tool, arguments, said):
+    assert call(repo_root, monkeypatch, tool, *arguments) == 2
+    last = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert last.startswith('error: ') and said in last
+
+
+def test_help(repo_root, monkeypatch, capsys):
+    assert call(repo_root, monkeypatch, 'train.py', '-h') == 0
+    said = capsys.readouterr().out
+    assert '--local-rank' in said
+    assert '--gpus' not in said  # mim would pass it
+
+
+def test_a_checkpoint_with_code_is_refused(repo_root, trained, tmp_path):
+    class Code:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'ran'),)
+
+    torch.save(dict(state_dict={}, code=Code()), tmp_path / 'evil.pth')
+    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, tmp_path / 'evil.pth']
+    done = run([*command, '--work-dir', tmp_path], repo_root)
+    assert done.returncode == 2
+    assert done.stderr.rstrip().splitlines()[-1].startswith('error: ')
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (dict(keep=()), 'holds no weights (state_dict: dict without tensors)'),
+        (dict(keep=('norm',)), '2 weights are missing (first: linear.weight), expected the 7'),
+        (dict(more={'other.weight': torch.ones(3)}), '1 weights are unknown to the model'),
+        (dict(more={'linear.weight': torch.ones(3, 4)}), 'linear.weight (3, 4), expected (1, 4)'),
+        (dict(state=[torch.ones(3)]), 'holds no weights (state_dict: list without tensors)'),
+        (dict(state=7), 'holds no weights (state_dict: int without tensors)'),
+        (dict(state={0: torch.ones(3)}), '6 weights are missing (first: norm.weight)'),
+    ],
+    ids=['none', 'some', 'one too many', 'other classes', 'list', 'number', 'positions'],
+)
+def test_all_weights_must_fit(repo_root, tmp_path, monkeypatch, capsys, change, said):
+    """One rule for testing and inference: a checkpoint fits whole, or the run does not begin."""
+    monkeypatch.syspath_prepend(HERE)
+    model = importlib.import_module('toy_task').ToyModel(dict(type='BN'))
+    state = {k: v for k, v in model.state_dict().items() if k.startswith(change.get('keep', ''))}
+    path = tmp_path / 'other.pth'
+    state = change.get('state', {**state, **change.get('more', {})})
+    torch.save(dict(state_dict=state), path)
+    arguments = [CONFIG, str(path), '--work-dir', str(tmp_path / 'work')]
+    assert call(repo_root, monkeypatch, 'test.py', *arguments) == 2
+    last = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert last.startswith(f'error: {path}: ') and said in last
+
+
+def test_prob_bits_without_maps(repo_root, monkeypatch, capsys):
+    assert call(repo_root, monkeypatch, 'test.py', CONFIG, 'x.pth', '--prob-bits', '16') == 2
+    assert '--prob-bits: needs --prob-dir' in capsys.readouterr().err
+
+
+def test_testing_writes_predictions(repo_root, trained, tmp_path):
+    work_dir, _ = trained
+    command = [sys.executable, repo_root / 'tools/test.py', CONFIG, work_dir / 'epoch_2.pth']
+    out = tmp_path / 'predictions.pkl'
+    done = run([*command, '--work-dir', tmp_path, '--out', out, '--cfg-options',
+                'default_scope=mmpretrain'], repo_root)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / 'test.json') == COUNTED
+    assert [one['index'] for one in pickle.loads(out.read_bytes())] == list(range(7))
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_testing_in_two_processes(repo_root, trained, tmp_path):
+    """Seven images in two processes: each counts once."""
+    checkpoint = trained[0] / 'epoch_2.pth'
+    command = ['bash', repo_root / 'tools/dist_test.sh', CONFIG, checkpoint, 2]
+    done = run([*command, '--work-dir', tmp_path], repo_root, PORT=free_port(),
+               CUDA_VISIBLE_DEVICES='')  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / 'test.json') == COUNTED
+
+
+def test_slurm_on_the_cpu(repo_root, tmp_path):
+    """slurm_train.sh with a stand-in for srun that starts the processes of a job."""
+    srun = tmp_path / 'srun'
+    srun.write_text(
+        '#!/usr/bin/env bash\n'
+        'echo "$@" > "$(dirname "$0")/asked"\n'
+        'while [[ "$1" == -* || "$1" == part ]]; do shift; done\n'
+        'export SLURM_NTASKS=2 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1\n'
+        'for id in 0 1; do SLURM_PROCID=$id SLURM_LOCALID=$id "$@" & done\n'
+        'wait\n'
+    )
+    srun.chmod(0o755)
+    work_dir = tmp_path / 'work'
+    script = repo_root / 'tools/slurm_train.sh'
+    done = run(
+        ['bash', script, 'part', 'job', CONFIG, work_dir],
+        repo_root,
+        PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}',
+        GPUS='2',
+        GPUS_PER_NODE='0',
+        MASTER_PORT=free_port(),
+        CUDA_VISIBLE_DEVICES='',
+    )
+    assert done.returncode == 0, done.stderr
+    for rank in (0, 1):
+        facts = read(work_dir / f'rank{rank}.json')
+        assert facts == dict(world=2, epoch=2, sync_bn=False)
+    assert read(work_dir / 'val.json') == COUNTED
+    weights = [torch.load(work_dir / f'rank{rank}.pt', weights_only=True) for rank in (0, 1)]
+    for name in ('linear.weight', 'linear.bias', 'norm.weight', 'norm.bias'):
+        assert torch.equal(weights[0][name], weights[1][name])
+    asked = (tmp_path / 'asked').read_text()
+    assert '-p part --job-name=job --ntasks=2' in asked and '--gres' not in asked
 
 
 @pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
