@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('dir', type=Path, help='folder of all that is made')
-    parser.add_argument('--segmentor', default='ismallnet_s_ir', help='(default: %(default)s)')
+    parser.add_argument('--segmentor', default='ismallnet_s_nuaa', help='(default: %(default)s)')
     parser.add_argument('--iterations', type=int, help='of the training (default: the config)')
     return parser.parse_args(argv)
 
