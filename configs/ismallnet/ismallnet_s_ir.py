@@ -12,7 +12,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 75
-flat_epochs = 50  # epochs at the full rate; then the cosine
+flat_epochs = max_epochs * 2 // 3  # epochs at the full rate; then the cosine
 batch_size = 10  # crops
 epoch_length = 2000  # crops
 

@@ -11,7 +11,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 12
-flat_epochs = 6  # epochs at the full rate; then the cosine
+flat_epochs = max_epochs // 2  # epochs at the full rate; then the cosine
 batch_size = 10  # crops
 epoch_length = 1000  # crops
 

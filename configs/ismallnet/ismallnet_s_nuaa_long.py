@@ -11,7 +11,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 75
-flat_epochs = 40  # epochs at the full rate; then the cosine
+flat_epochs = max_epochs // 2  # epochs at the full rate; then the cosine
 batch_size = 4  # crops
 epoch_length = 800  # crops
 

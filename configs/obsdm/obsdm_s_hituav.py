@@ -11,7 +11,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 120
-flat_epochs = 80  # constant rate, then a cosine
+flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 train_list = 'ImageSets/Main/train.txt'
 val_list = 'ImageSets/Main/val.txt'
@@ -21,7 +21,7 @@ lr = 1e-3
 pretrained = None  # a self-supervised checkpoint of ResNet-18, .pth or .safetensors
 warmup_iters = 500  # iterations
 val_interval = 5  # epochs
-plain_epochs = 12  # the last ones are without mosaics
+plain_epochs = max_epochs // 10  # the last ones are without mosaics
 
 # -------- never changed: where the values above go --------
 model = dict(backbone=dict(init_cfg=dict(checkpoint=pretrained)))

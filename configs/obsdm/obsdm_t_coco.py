@@ -18,7 +18,7 @@ val_file = ''
 # Names; None: those of the training file. The number of classes of the model follows.
 classes = None
 max_epochs = 100
-flat_epochs = 65  # constant rate, then a cosine
+flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 zoom = 1.0  # of the images in validation; more for objects of a few pixels
 load_from = None  # a checkpoint of obsdm_t_*.py to start from; heads of other classes are left out

@@ -11,14 +11,14 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 150
-flat_epochs = 100  # constant rate, then a cosine
+flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 
 # -------- changed sometimes --------
 lr = 1e-3
 warmup_iters = 500  # iterations
 val_interval = 10  # epochs
-plain_epochs = 15  # the last ones are without mosaics
+plain_epochs = max_epochs // 10  # the last ones are without mosaics
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size)

@@ -6,12 +6,12 @@ _base_ = './obsdm_t_hituav.py'
 
 # -------- changed often --------
 max_epochs = 60
-flat_epochs = 40  # constant rate, then a cosine
+flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 train_list = '{{ fileDirname }}/../_base_/datasets/splits/hituav_flight_train.txt'
 val_list = '{{ fileDirname }}/../_base_/datasets/splits/hituav_flight_val.txt'
 
 # -------- changed sometimes --------
-plain_epochs = 6  # the last ones are without mosaics
+plain_epochs = max_epochs // 10  # the last ones are without mosaics
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(dataset=dict(dataset=dict(dataset=dict(ann_file=train_list))))

@@ -13,7 +13,7 @@ _base_ = [
 
 # -------- changed often --------
 max_epochs = 120
-flat_epochs = 80  # constant rate, then a cosine
+flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 train_list = 'ImageSets/Main/train.txt'
 val_list = 'ImageSets/Main/val.txt'
@@ -22,7 +22,7 @@ val_list = 'ImageSets/Main/val.txt'
 lr = 7e-4
 warmup_iters = 500  # iterations
 val_interval = 5  # epochs
-plain_epochs = 12  # the last ones are without mosaics
+plain_epochs = max_epochs // 10  # the last ones are without mosaics
 
 # -------- never changed: the model of mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py --------
 norm_cfg = dict(type='SyncBN')

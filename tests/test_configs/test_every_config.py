@@ -44,6 +44,16 @@ def test_readable_alone(leaf):
     assert not re.search(r'[\'"](/|~|[A-Z]:\\)', text)
 
 
+def test_short_runs(leaf):
+    """Fewer epochs from the command line: schedules that begin late still begin before they end."""
+    before = read_config(leaf)
+    if not isinstance(before.get('max_epochs'), int) or 'flat_epochs' not in before:
+        return
+    cfg = read_config(leaf, {'max_epochs': 2})
+    (cosine,) = (s for s in cfg.param_scheduler if s.type == 'CosineAnnealingLR')
+    assert cosine.begin < cosine.end == cfg.train_cfg.max_epochs == 2
+
+
 def other(value):
     """A value of the same kind that is not the given one."""
     if value is None or isinstance(value, str):
