@@ -12,8 +12,6 @@ import argparse
 import html
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,10 +20,12 @@ import numpy as np
 
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes, atomic_write_text
+from smallobj_mm.utils.processes import run_tool
 from smallobj_mm.visualization.contact_sheet import contact_sheet
 from smallobj_mm.weights import shipped_weights
 
 TOOLS = Path(__file__).resolve().parent
+INFER, TEST, TRAIN = TOOLS / 'infer.py', TOOLS / 'test.py', TOOLS / 'train.py'
 IMAGES = TOOLS.parent / 'demo'
 DETECTOR, CONFIG = 'obsdm_t_hituav', TOOLS.parent / 'configs' / 'obsdm' / 'obsdm_t_demo.py'
 METRIC = 'smallobj/AP50'
@@ -42,17 +42,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--segmentor', default='ismallnet_s_nuaa', help='(default: %(default)s)')
     parser.add_argument('--iterations', type=int, help='of the training (default: the config)')
     return parser.parse_args(argv)
-
-
-def run(tool: str, *arguments: object) -> None:
-    """Run a tool in a process of its own; its messages are the user's.
-
-    Raises:
-        SystemExit: With its status if it fails.
-    """
-    done = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)])
-    if done.returncode:
-        sys.exit(done.returncode)
 
 
 def ap50_of_test(folder: Path) -> float:
@@ -117,10 +106,10 @@ def main(argv: list[str] | None = None) -> None:
 
     print('== demo 1/4: the shipped detector on thermal drone images (HIT-UAV)', flush=True)
     detections, targets = args.dir / 'detections', args.dir / 'targets'
-    run('infer.py', IMAGES / 'hituav' / 'JPEGImages', '--config', DETECTOR, '--out', detections,
+    run_tool(INFER, IMAGES / 'hituav' / 'JPEGImages', '--config', DETECTOR, '--out', detections,
         '--pictures')  # fmt: skip
     print('== demo 2/4: the shipped segmentor on thermal video of drones', flush=True)
-    run('infer.py', IMAGES / 'drones' / 'val', '--config', args.segmentor, '--out', targets,
+    run_tool(INFER, IMAGES / 'drones' / 'val', '--config', args.segmentor, '--out', targets,
         '--pictures')  # fmt: skip
 
     print('== demo 3/4: the detector learns airplanes, birds, drones and helicopters', flush=True)
@@ -129,13 +118,14 @@ def main(argv: list[str] | None = None) -> None:
     options = [data, f'load_from={shipped_weights(DETECTOR)}']
     if args.iterations is not None:
         options.append(f'max_iters={args.iterations}')
-    run('test.py', CONFIG, shipped_weights(DETECTOR), '--work-dir', before, '--cfg-options', data)
-    run('train.py', CONFIG, '--work-dir', training, '--cfg-options', *options)
+    test = ('--cfg-options', data, '--work-dir')
+    run_tool(TEST, CONFIG, shipped_weights(DETECTOR), *test, before)
+    run_tool(TRAIN, CONFIG, '--work-dir', training, '--cfg-options', *options)
     checkpoint = (training / 'last_checkpoint').read_text(encoding='utf-8').strip()
 
     print('== demo 4/4: what it learned, on videos that it has not seen', flush=True)
-    run('test.py', CONFIG, checkpoint, '--work-dir', after / 'test', '--cfg-options', data)
-    run('infer.py', IMAGES / 'drones' / 'val', '--config', CONFIG, '--weights', checkpoint,
+    run_tool(TEST, CONFIG, checkpoint, *test, after / 'test')
+    run_tool(INFER, IMAGES / 'drones' / 'val', '--config', CONFIG, '--weights', checkpoint,
         '--out', after, '--pictures')  # fmt: skip
     values = ap50_of_test(before), ap50_of_test(after / 'test')
     learned = f'AP50 {values[0]:.3f} before, {values[1]:.3f} after training on 127 frames'

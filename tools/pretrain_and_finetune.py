@@ -16,8 +16,6 @@ import argparse
 import copy
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from smallobj_mm.registry import DATASETS, MODELS
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json, atomic_write_text
+from smallobj_mm.utils.processes import run_tool
 
 TOOLS = Path(__file__).resolve().parent
 PRETRAIN_CONFIG = TOOLS.parent / 'configs' / 'detsim' / 'detsim_r18_folder.py'
@@ -104,21 +103,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision in both stages')
     return parser.parse_args()
-
-
-def run(tool: str, *arguments: object) -> None:
-    """Run one of our tools in a process of its own; its messages are the user's.
-
-    Raises:
-        SystemExit: With its status if it fails.
-    """
-    command = [sys.executable, str(TOOLS / tool), *map(str, arguments)]
-    print('==', ' '.join(command[1:]), flush=True)
-    # The package beside the tools, whatever the working folder.
-    path = os.pathsep.join(filter(None, [str(TOOLS.parent), os.environ.get('PYTHONPATH')]))
-    done = subprocess.run(command, env={**os.environ, 'PYTHONPATH': path})
-    if done.returncode:
-        sys.exit(done.returncode)
 
 
 def read_pretrain_config(args: argparse.Namespace) -> Config:
@@ -313,10 +297,12 @@ def main() -> None:
         if backbone.is_file():  # written whole, and only when pretraining was over
             print(f'== {backbone} is there: pretraining is over', flush=True)
         else:
-            train = ('train.py', work_dir / 'pretrain.py', '--work-dir', pretrain, '--resume')
-            run(*train, *amp)
-            run('model_converters/export_backbone.py', last_checkpoint(pretrain), backbone)
-        run('train.py', work_dir / 'finetune.py', '--work-dir', finetune, '--resume', *amp)
+            train = (TOOLS / 'train.py', work_dir / 'pretrain.py', '--work-dir', pretrain)
+            run_tool(*train, '--resume', *amp, announce=True)
+            export = TOOLS / 'model_converters' / 'export_backbone.py'
+            run_tool(export, last_checkpoint(pretrain), backbone, announce=True)
+        train = (TOOLS / 'train.py', work_dir / 'finetune.py', '--work-dir', finetune)
+        run_tool(*train, '--resume', *amp, announce=True)
         print(f'== done: {last_checkpoint(finetune)}')
 
 

@@ -16,8 +16,6 @@ import copy
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,7 +29,8 @@ from smallobj_mm.benchmark.timing import peak_memory
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.tiling import TileGrid, check_tiling
 from smallobj_mm.models.building import read_model_config
-from smallobj_mm.utils.errors import UserError, errors_in_one_line
+from smallobj_mm.utils.errors import errors_in_one_line
+from smallobj_mm.utils.processes import read_tool_output
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
@@ -177,16 +176,12 @@ def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) 
 
 def memory_of(args: argparse.Namespace, size: tuple[int, int]) -> dict:
     """What :func:`measure_memory` gives in a fresh process."""
-    command = [
-        sys.executable, os.path.abspath(__file__), args.config, '--memory-only',
-        '--size', *map(str, size), '--tile', str(args.tile), '--overlap', str(args.overlap),
-        '--batch-size', str(args.batch_size), '--threads', str(args.threads),
+    arguments = [
+        args.config, '--memory-only', '--size', *size, '--tile', args.tile,
+        '--overlap', args.overlap, '--batch-size', args.batch_size, '--threads', args.threads,
     ]  # fmt: skip
-    command += ['--weights', args.weights] if args.weights else []
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f'memory of {size[0]}x{size[1]}: {done.stderr.strip()[-300:]}')
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments += ['--weights', args.weights] if args.weights else []
+    return json.loads(read_tool_output(__file__, *arguments).splitlines()[-1])
 
 
 def main(argv: list[str] | None = None) -> None:

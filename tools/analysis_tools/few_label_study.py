@@ -10,14 +10,13 @@ DIR gets backbones/, runs/, table.md and figure.png.
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
 import argparse
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from smallobj_mm.evaluation.run_summary import markdown_table, read_last_metrics, summarize_runs
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes, atomic_write_text
+from smallobj_mm.utils.processes import run_tool
 from smallobj_mm.visualization.label_curves import draw_label_curves
 
 TOOLS = Path(__file__).resolve().parent.parent
@@ -108,10 +107,11 @@ def make_jobs(args: argparse.Namespace) -> list[Job]:
     amp = ['--amp'] if args.amp else []
     jobs = []
     for arm in args.arms:
-        if ARMS[arm].pretrain is None:
+        pretrain = ARMS[arm].pretrain
+        if pretrain is None:
             continue
         work_dir, backbone = args.dir / 'backbones' / arm, backbone_file(args.dir, arm)
-        train = ['train.py', str(CONFIGS / ARMS[arm].pretrain), '--work-dir', str(work_dir)]
+        train = ['train.py', str(CONFIGS / pretrain), '--work-dir', str(work_dir)]
         jobs.append(Job(arm, [*train, '--resume', *amp], backbone))
     for seed in args.seeds:
         for labels in sorted(args.labels):
@@ -143,24 +143,14 @@ def backbone_file(folder: Path, arm: str) -> Path:
     return folder / 'backbones' / f'{arm}.safetensors'
 
 
-def run(tool: str, *arguments: str) -> None:
-    """Run a tool in a process of its own.
-
-    Raises:
-        SystemExit: With its status if it fails.
-    """
-    done = subprocess.run([sys.executable, str(TOOLS / tool), *arguments])
-    if done.returncode:
-        sys.exit(done.returncode)
-
-
 def run_job(job: Job) -> None:
     """Train; after a pretraining, write the backbone."""
-    run(*job.command)
+    tool, *arguments = job.command
+    run_tool(TOOLS / tool, *arguments)
     if job.iterations is None:
         pointer = job.done.with_suffix('') / 'last_checkpoint'
         checkpoint = pointer.read_text(encoding='utf-8').strip()
-        run('model_converters/export_backbone.py', checkpoint, str(job.done))
+        run_tool(TOOLS / 'model_converters' / 'export_backbone.py', checkpoint, job.done)
 
 
 def summarize(folder: Path, jobs: list[Job]) -> None:
