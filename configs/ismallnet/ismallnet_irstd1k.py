@@ -23,17 +23,6 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [
-    dict(
-        type='OneCycleLR',
-        by_epoch=True,
-        convert_to_iter_based=True,
-        eta_max=lr,
-        total_steps=max_epochs,  # epochs
-        pct_start=0.5,  # of the run
-        anneal_strategy='linear',
-        div_factor=1e4,  # peak / first rate
-        final_div_factor=1,  # first rate / last
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(eta_max=lr, total_steps=max_epochs)
 model = dict(backbone=dict(with_cp=with_cp), neck=dict(with_cp=with_cp))

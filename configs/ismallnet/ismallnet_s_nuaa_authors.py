@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 1500  # fewer: param_scheduler.0.total_steps too
+max_epochs = 1500
 batch_size = 16  # images
 
 # -------- changed sometimes --------
@@ -21,6 +21,8 @@ space_to_depth = 2  # px
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].total_steps = max_epochs
 model = dict(
     backbone=dict(channels=channels, num_blocks=num_blocks, space_to_depth=space_to_depth),
     neck=dict(in_channels=channels, num_blocks=num_blocks),

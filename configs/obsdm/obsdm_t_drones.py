@@ -24,32 +24,9 @@ plain_epochs = max_epochs // 10  # the last ones are without mosaics
 train_dataloader = dict(batch_size=batch_size)
 train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
-    dict(
-        type='CosineAnnealingLR',
-        begin=flat_epochs,
-        end=max_epochs,
-        T_max=max_epochs - flat_epochs,
-        eta_min_ratio=0.05,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
-custom_hooks = [
-    dict(
-        type='StepEMAHook',
-        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
-        momentum=0.0005,  # decay 0.9995
-        gamma=1000,  # steps of ramp
-        update_buffers=True,  # BN statistics are averaged too
-        priority=49,
-    ),
-    dict(type='ChannelsLastHook'),
-    dict(
-        type='YOLOXModeSwitchHook',
-        num_last_epochs=plain_epochs,
-        skip_type_keys=('SmallObjectMosaic', 'MosaicAffine'),
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = warmup_iters
+param_scheduler[1].update(begin=flat_epochs, end=max_epochs, T_max=max_epochs - flat_epochs)
+custom_hooks = _base_.custom_hooks
+custom_hooks[2].num_last_epochs = plain_epochs  # YOLOXModeSwitchHook
 default_hooks = dict(checkpoint=dict(save_best=None))  # the last weights count

@@ -287,7 +287,8 @@ def test_said_before_anything_starts(case, tmp_path, repo_root, monkeypatch, cap
     }.items():
         Path(f'{name}.py').write_text(text)
     raw = Config.fromfile(configs / 'obsdm/obsdm_r18_hituav.py')
-    raw.train_dataloader.dataset = raw.raw_dataset | dict(data_root='not/there')
+    raw_dataset = raw.train_dataloader.dataset.dataset.dataset
+    raw.train_dataloader.dataset = raw_dataset | dict(data_root='not/there')
     raw.dump('labels.py')
     tool = str(repo_root / 'tools/pretrain_and_finetune.py')
     options = [word.format(configs=configs) for word in given.get('options', ())]

@@ -1,74 +1,21 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Bosch Small Traffic Lights: train.yaml (5093 images) to train, test.yaml (8334) to evaluate.
+# Bosch Small Traffic Lights: train.yaml (5093 images) to train, test.yaml (8334) to evaluate. The
+# pipelines are those of hituav.py, for larger images.
+
+_base_ = './hituav.py'
 
 dataset_type = 'BoschTrafficLightsDataset'
 data_root = 'data/bstld/'
 img_scale = (1280, 1280)  # px, (width, height) that the network is given
 
-# The inner data set reads images as they are; mosaics are built from it, then mixed up.
-raw_dataset = dict(
-    type=dataset_type,
-    data_root=data_root,
-    ann_file='train.yaml',
-    pipeline=[
-        dict(type='LoadImageStrict'),
-        dict(type='LoadAnnotations', with_bbox=True),
-    ],
-)
-mosaic_dataset = dict(
-    type='MultiImageMixDataset',
-    dataset=raw_dataset,
-    pipeline=[
-        # mosaic of 4 images, of 9 with the probability nine_prob
-        dict(type='SmallObjectMosaic', img_scale=img_scale, nine_prob=0.2, pad_val=114),
-        # scale 0.9: factor 0.1 to 1.9; translate: share of the side
-        dict(type='MosaicAffine', img_scale=img_scale, scale=0.9, translate=0.2, pad_val=114),
-    ],
-)
-train_dataset = dict(
-    type='MultiImageMixDataset',
-    dataset=mosaic_dataset,
-    pipeline=[
-        dict(type='BetaMixUp', prob=0.15, alpha=8.0, beta=8.0),
-        dict(type='MultiplicativeHSV', hue=0.015, saturation=0.7, value=0.4),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='SmallBoxFilter', min_size=2.0, max_aspect=20.0),  # px, ratio of the sides
-        dict(type='PackDetInputs'),
-    ],
-)
-test_pipeline = [
-    dict(type='LoadImageStrict'),
-    dict(type='Resize', scale=img_scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
-val_dataset = dict(
-    type=dataset_type,
-    data_root=data_root,
-    ann_file='test.yaml',
-    test_mode=True,
-    pipeline=test_pipeline,
-)
+images = dict(type=dataset_type, data_root=data_root)
+train_dataset = _base_.train_dataloader.dataset
+train_dataset.dataset.dataset.update(images, ann_file='train.yaml')
+train_dataset.dataset.pipeline[0].img_scale = img_scale  # SmallObjectMosaic
+train_dataset.dataset.pipeline[1].img_scale = img_scale  # MosaicAffine
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = img_scale  # Resize
 
-train_dataloader = dict(
-    batch_size=8,  # per GPU, 8 GPUs in the recipe
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=train_dataset,
-)
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=val_dataset,
-)
+train_dataloader = dict(dataset=train_dataset)
+val_dataloader = dict(dataset=dict(images, ann_file='test.yaml', pipeline=test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='SmallObjectMetric')
-test_evaluator = val_evaluator

@@ -1,75 +1,19 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# NUDT-SIRST for long runs: grey crops, targets of its other images pasted in; validated on held-out
-# training images.
+# NUDT-SIRST for long runs: grey crops, targets of its other images pasted in, as in
+# nuaa_sirst_paste.py; validated on held-out training images.
+
+_base_ = './nuaa_sirst_paste.py'
 
 data_root = 'data/NUDT-SIRST'
-crop_size = 256  # px
-epoch_length = 800  # crops
-cache_mib = 0  # MiB of decoded images in each worker; 200 hold all of them
 splits = '{{ fileDirname }}/splits'  # 60 of the 663 training images are held out
 
-load = dict(
-    type='CachedTransforms',
-    transforms=[
-        dict(type='LoadImageStrict', color_type='grayscale', high_bit_depth='scale'),
-        dict(type='LoadBinaryMask'),
-    ],
-    max_mib=cache_mib,
-)
 source = dict(
-    type='IRSTDDataset',
+    _base_.source,
     data_root=data_root,
     split=f'{splits}/nudt_sirst_train.txt',
-    pipeline=[
-        load,
-        dict(type='ScaledTargetCrop', size=crop_size, scale=(0.75, 1.5), scale_prob=0.6, prob=0.75),
-    ],
 )
-train_pipeline = [
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomRot90', prob=0.75),
-    dict(type='RandomSensorNoise', prob=0.15),
-    dict(type='TargetCopyPaste', sources=[source], num_targets=(1, 3), prob=0.5),
-    dict(type='RandomIRIntensity', gain=(0.6, 1.5), prob=0.4),
-    dict(type='RepeatGrey'),
-    dict(type='LabelDecoupling', mode='exact'),
-    dict(type='PackIRSTDInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageStrict', color_type='grayscale', high_bit_depth='scale'),
-    dict(type='LoadBinaryMask'),
-    dict(type='RepeatGrey'),
-    dict(type='PackIRSTDInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=4,  # crops
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='WeightedMixtureDataset',
-        datasets=[source],
-        weights=[1.0],
-        length=epoch_length,
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,  # images
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='IRSTDDataset',
-        data_root=data_root,
-        split=f'{splits}/nudt_sirst_holdout.txt',
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+train_pipeline = _base_.train_pipeline
+train_pipeline[3].sources = [source]  # TargetCopyPaste
+train_dataloader = dict(dataset=dict(datasets=[source], pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root=data_root, split=f'{splits}/nudt_sirst_holdout.txt'))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='IRSTDMetric')
-test_evaluator = val_evaluator
