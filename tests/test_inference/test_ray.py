@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from smallobj_mm.inference import SmallObjectInferencer
+from smallobj_mm.inference import SmallObjectInferencer, ray_parts
 from smallobj_mm.inference import ray as ours
+from smallobj_mm.inference.ray_workers import PartWriter
 
 pyarrow = pytest.importorskip('pyarrow', reason='pyarrow is not installed (extra ray)')
 
@@ -78,9 +79,9 @@ def test_equal_to_a_single_process_and_goes_on_by_part(cluster, images, settings
     coco = [one for file in sorted(out.glob('part-*.json')) for one in json.loads(file.read_text())]
     boxes = sum(len(scores) for scores in ours.read_parts(out).to_pydict()['scores'])
     assert len(coco) == boxes and {one['category_id'] for one in coco} == {1}
-    kept = ours.part_path(out, 0)
+    kept = ray_parts.part_path(out, 0)
     written = kept.stat().st_mtime_ns
-    ours.part_path(out, 2).unlink()
+    ray_parts.part_path(out, 2).unlink()
     progress = list(ours.run_on_ray([images], out, settings, workers=2, part_size=5))
     assert progress == [(NUMBER - 5, 0, NUMBER), (NUMBER, 0, NUMBER)]
     assert kept.stat().st_mtime_ns == written
@@ -136,13 +137,13 @@ def test_parquet_of_bytes_and_of_paths(images, settings, models, tmp_path):
     pyarrow.parquet.write_table(pyarrow.table(dict(image=data)), tmp_path / 'bytes.parquet')
     paths = pyarrow.table(dict(path=list(map(str, files))))
     pyarrow.parquet.write_table(paths, tmp_path / 'paths.parquet')
-    parts = ours.list_parts([tmp_path / 'bytes.parquet', str(tmp_path / 'p*.parquet')], 10)
-    assert [ours._size(part) for part in parts] == [10, 10, 3] * 2
+    parts = ray_parts.list_parts([tmp_path / 'bytes.parquet', str(tmp_path / 'p*.parquet')], 10)
+    assert [ray_parts.number_of_images(part) for part in parts] == [10, 10, 3] * 2
     assert [part['number'] for part in parts] == list(range(6))
-    writer = ours.PartWriter(settings, str(tmp_path / 'out'))
+    writer = PartWriter(settings, str(tmp_path / 'out'))
     for part in parts:
         counts = writer(dict(part=np.array([json.dumps(part)])))
-        assert counts['images'].tolist() == [ours._size(part)]
+        assert counts['images'].tolist() == [ray_parts.number_of_images(part)]
     table = ours.read_parts(tmp_path / 'out').to_pydict()
     half = len(files)
     assert table['path'][0] == f'{tmp_path / "bytes.parquet"}#0'
@@ -157,16 +158,16 @@ def test_inputs_that_do_not_fit(images, settings, tmp_path):
 
     pyarrow.parquet.write_table(pyarrow.table(dict(x=[1])), tmp_path / 'x.parquet')
     with pytest.raises(ValueError, match='x.parquet: columns x, expected one of path'):
-        ours.list_parts([tmp_path / 'x.parquet'], 5)
+        ray_parts.list_parts([tmp_path / 'x.parquet'], 5)
     (tmp_path / 'bad.parquet').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='bad.parquet: not readable as Parquet'):
-        ours.list_parts([tmp_path / 'bad.parquet'], 5)
+        ray_parts.list_parts([tmp_path / 'bad.parquet'], 5)
     with pytest.raises(FileNotFoundError, match='gone.parquet: no such file'):
-        ours.list_parts([tmp_path / 'gone.parquet'], 5)
+        ray_parts.list_parts([tmp_path / 'gone.parquet'], 5)
     (tmp_path / 'films').mkdir()
     (tmp_path / 'films/a.mp4').write_bytes(b'x')
     with pytest.raises(ValueError, match='a.mp4: a video; the Ray engine takes images alone'):
-        ours.list_parts([tmp_path / 'films'], 5)
+        ray_parts.list_parts([tmp_path / 'films'], 5)
 
 
 def test_the_package_is_named(images, settings, tmp_path, monkeypatch):
