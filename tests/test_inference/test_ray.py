@@ -17,18 +17,22 @@ from smallobj_mm.inference.ray_workers import PartWriter
 
 pyarrow = pytest.importorskip('pyarrow', reason='pyarrow is not installed (extra ray)')
 
-NUMBER = 23
+NUMBER, MANY = 23, 500
+
+
+def write_images(toys, folder, number):
+    """Images with 0 to 3 targets, and one that cannot be read."""
+    for index in range(number):
+        boxes = [(10 + 15 * i, 20 + index % 30, 16 + 15 * i, 26 + index % 30)
+                 for i in range(index % 4)]  # fmt: skip
+        cv2.imwrite(str(folder / f'{index:03}.png'), toys.scene(64, 80, boxes))
+    (folder / '005.png').write_bytes(b'no image')
+    return folder
 
 
 @pytest.fixture(scope='module')
 def images(toys, tmp_path_factory):
-    """Images with 0 to 3 targets, and one that cannot be read."""
-    folder = tmp_path_factory.mktemp('images')
-    for index in range(NUMBER):
-        boxes = [(10 + 15 * i, 20, 16 + 15 * i, 26) for i in range(index % 4)]
-        cv2.imwrite(str(folder / f'{index:02}.png'), toys.scene(64, 80, boxes))
-    (folder / '05.png').write_bytes(b'no image')
-    return folder
+    return write_images(toys, tmp_path_factory.mktemp('images'), NUMBER)
 
 
 @pytest.fixture
@@ -70,11 +74,12 @@ def same_as_alone(folder, images, settings):
             )
 
 
-def test_equal_to_a_single_process_and_goes_on_by_part(cluster, images, settings, tmp_path):
-    out = tmp_path / 'out'
-    progress = list(ours.run_on_ray([images], out, settings, workers=2, part_size=5))
-    assert progress[0] == (0, 0, NUMBER) and progress[-1] == (NUMBER, 1, NUMBER)
-    assert len(progress) == 6
+def test_equal_to_a_single_process_and_goes_on_by_part(cluster, toys, settings, tmp_path):
+    (tmp_path / 'images').mkdir()
+    images, out = write_images(toys, tmp_path / 'images', MANY), tmp_path / 'out'
+    progress = list(ours.run_on_ray([images], out, settings, workers=2, part_size=60))
+    assert progress[0] == (0, 0, MANY) and progress[-1] == (MANY, 1, MANY)
+    assert len(progress) == 10
     same_as_alone(out, images, settings)
     coco = [one for file in sorted(out.glob('part-*.json')) for one in json.loads(file.read_text())]
     boxes = sum(len(scores) for scores in ours.read_parts(out).to_pydict()['scores'])
@@ -82,15 +87,15 @@ def test_equal_to_a_single_process_and_goes_on_by_part(cluster, images, settings
     kept = ray_parts.part_path(out, 0)
     written = kept.stat().st_mtime_ns
     ray_parts.part_path(out, 2).unlink()
-    progress = list(ours.run_on_ray([images], out, settings, workers=2, part_size=5))
-    assert progress == [(NUMBER - 5, 0, NUMBER), (NUMBER, 0, NUMBER)]
+    progress = list(ours.run_on_ray([images], out, settings, workers=2, part_size=60))
+    assert progress == [(MANY - 60, 0, MANY), (MANY, 0, MANY)]
     assert kept.stat().st_mtime_ns == written
     same_as_alone(out, images, settings)
     with pytest.raises(ValueError, match='holds parts with other threshold'):
         changed = ours.Settings(settings.config, settings.weights, threshold=0.5)
-        list(ours.run_on_ray([images], out, changed, part_size=5))
+        list(ours.run_on_ray([images], out, changed, part_size=60))
     with pytest.raises(ValueError, match='holds parts with other inputs'):
-        list(ours.run_on_ray([images], out, settings, part_size=6))
+        list(ours.run_on_ray([images], out, settings, part_size=50))
 
 
 def test_a_killed_worker_costs_nothing(cluster, images, settings, tmp_path, monkeypatch):

@@ -1,0 +1,108 @@
+#!/usr/bin/env python
+# Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Images per second of a core under Ray against those of a single process.
+
+Counted is the processor time of all processes of a run, Ray's own included, in one thread each,
+between the first part and the last: other work on the machine changes it little. The time by the
+clock is printed beside it. Linux alone.
+"""
+
+import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
+
+import argparse
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from smallobj_mm.inference import SmallObjectInferencer
+from smallobj_mm.inference.ray import Settings, run_on_ray
+from smallobj_mm.inference.sources import list_sources
+from smallobj_mm.utils.errors import UserError, errors_in_one_line
+
+TICKS = os.sysconf('SC_CLK_TCK')
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('images', help='a folder of images; they are taken again until --number')
+    parser.add_argument('--config', default='ismallnet_s_nuaa', help='(default: %(default)s)')
+    parser.add_argument('--number', type=int, default=400, help='of images (default: 400)')
+    parser.add_argument('--part-size', type=int, default=20, help='(default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=2, help='(default: %(default)s)')
+    return parser.parse_args()
+
+
+def processor_seconds() -> float:
+    """What this process and all below it have used so far, those that ended included."""
+    parents, used = {}, {}
+    for folder in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            fields = Path(f'/proc/{folder}/stat').read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        parents[int(folder)] = int(fields[1])
+        used[int(folder)] = sum(map(int, fields[11:15]))
+    own = os.getpid()
+    return sum(used[one] for one in used if own in ancestors(one, parents)) / TICKS
+
+
+def ancestors(process: int, parents: dict[int, int]) -> Iterator[int]:
+    """A process and all above it."""
+    while process in parents:
+        yield process
+        process = parents[process]
+
+
+def single(folder: str, config: str) -> dict[str, float]:
+    """Rates of a single process, in images for a second of processor time and of the clock."""
+    inferencer = SmallObjectInferencer(config, device='cpu')
+    sources = list_sources(folder)
+    stream = inferencer.stream(sources)
+    next(stream)  # warm up
+    used, start = processor_seconds(), time.perf_counter()
+    number = sum(1 for _ in stream)
+    return dict(core=number / (processor_seconds() - used),
+                clock=number / (time.perf_counter() - start))  # fmt: skip
+
+
+def on_ray(folder: str, config: str, workers: int, part_size: int) -> dict[str, float]:
+    """The same of a run on Ray, from its first finished part on."""
+    first = None
+    with tempfile.TemporaryDirectory() as out:
+        settings = Settings(config, device='cpu')
+        for done, _, _ in run_on_ray([folder], out, settings, workers, part_size):
+            # Until every worker has finished one, some still load their network.
+            if first is None and done >= part_size * workers:
+                first = (done, processor_seconds(), time.perf_counter())
+            last = (done, processor_seconds(), time.perf_counter())
+    if first is None or last[0] == first[0]:
+        raise UserError(f'--number: too few images for {workers} workers and parts of {part_size}')
+    number, used, seconds = (b - a for a, b in zip(first, last))
+    return dict(core=number / used, clock=number / seconds)
+
+
+def main() -> None:
+    """Measure, the single process before and after."""
+    args = parse_args()
+    torch.set_num_threads(1)
+    images = [source.path for source in list_sources(args.images)]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(itertools.islice(itertools.cycle(images), args.number)):
+            os.symlink(os.path.abspath(path), f'{folder}/{number:06}{Path(path).suffix}')
+        before = single(folder, args.config)
+        ray = on_ray(folder, args.config, args.workers, args.part_size)
+        after = single(folder, args.config)
+    core = (before['core'] + after['core']) / 2
+    print(json.dumps(dict(before=before, ray=ray, after=after, ratio=ray['core'] / core)))
+
+
+if __name__ == '__main__':
+    with errors_in_one_line():
+        main()
