@@ -18,12 +18,12 @@ from pathlib import Path
 
 import cv2
 from mmengine.config import DictAction
+from tqdm import tqdm
 
 from smallobj_mm.checkpoints.operating_points import NAMES
 from smallobj_mm.inference import Result, SmallObjectInferencer, Source, list_sources
 from smallobj_mm.inference.inferencer import check_options
 from smallobj_mm.inference.overlap import WriteBehind
-from smallobj_mm.inference.progress import Progress
 from smallobj_mm.inference.ray import PART_SIZE, Settings, run_on_ray
 from smallobj_mm.inference.result_folder import PICTURES, ResultFolder
 from smallobj_mm.inference.urls import fetch, is_url
@@ -169,24 +169,27 @@ def run(args: argparse.Namespace) -> int:
     left = videos.left(sources)
     if len(left) < len(sources):
         print(f'{len(sources) - len(left)} of {len(sources)} images are in {args.out} already')
-    progress, unreadable, done = Progress(len(left)), [], 0
-    stream = inferencer.stream(left, args.batch_size, **options, on_progress=progress.update)
+    unreadable, done = [], 0
+    bar = progress_bar(len(left))
+    stream = inferencer.stream(
+        left, args.batch_size, **options, on_progress=lambda images: bar.update(images - bar.n)
+    )
     try:
-        with WriteBehind(videos.add) as add:
+        with bar, WriteBehind(videos.add) as add:
             for result in stream:
                 done += 1
                 if result.error is not None:
                     unreadable.append(one_line(result.error))
-                    progress.note(f'not readable: {unreadable[-1]}')
+                    bar.clear()
+                    print(f'not readable: {unreadable[-1]}', file=sys.stderr)
                 else:
                     add(result)
                     if args.show:
                         show(result)
-                progress.update(done)
+                bar.update(done - bar.n)
         videos.finish()
     finally:
         videos.abandon()
-    progress.close()
     number = results.summarize()
     print(f'results of {number} images are in {args.out}')
     if unreadable:
@@ -215,22 +218,34 @@ def run_ray(args: argparse.Namespace) -> int:
         **options,
     )  # fmt: skip
     del inferencer
-    progress, before, unreadable = None, 0, 0
+    bar, before, unreadable = None, 0, 0
     for done, errors, total in run_on_ray(
         args.inputs, args.out, settings, args.workers, args.part_size
     ):
         unreadable = errors
-        if progress is None:
-            progress, before = Progress(total - done), done
+        if bar is None:
+            bar, before = progress_bar(total - done), done
             if done:
                 print(f'{done} of {total} images are in {args.out} already')
-        progress.update(done - before)
-    if progress is not None:
-        progress.close()
+        bar.update(done - before - bar.n)
+    if bar is not None:
+        bar.close()
     print(
         f'results of {done} images are in {args.out}, {unreadable} of this call could not be read'
     )
     return unreadable
+
+
+def progress_bar(total: int) -> tqdm:
+    """How many of the images are done; of an image in tiles it may be a part."""
+    interval = 0.2 if sys.stderr.isatty() else 15.0  # s; a file keeps every line
+    return tqdm(
+        total=total,
+        bar_format='{percentage:3.0f} % of {total} images |{bar}| {elapsed}, {remaining} left',
+        mininterval=interval,
+        delay=interval,
+        leave=False,
+    )
 
 
 def build(args: argparse.Namespace) -> SmallObjectInferencer:

@@ -11,7 +11,6 @@ from pycocotools.coco import COCO
 
 from smallobj_mm.inference import writers
 from smallobj_mm.inference.coco_ids import CocoIds
-from smallobj_mm.inference.progress import Progress, duration
 from smallobj_mm.inference.targets import box_targets
 
 
@@ -126,22 +125,3 @@ def test_images(tmp_path):
     levels = cv2.imread(str(tmp_path / 'p.png'), cv2.IMREAD_UNCHANGED)
     assert levels.dtype == np.uint16 and (levels > 32767).tolist() == [[False, False], [True, True]]
     assert writers.result_path('o', 'sub/x.y', '.png').as_posix() == 'o/sub/x.y.png'
-
-
-def test_progress_estimates():
-    now, stream = [0.0], io.StringIO()
-    progress = Progress(4, stream, lambda: now[0])
-    progress.update(0.5)
-    now[0] = 20
-    progress.update(0.5)
-    assert stream.getvalue() == '0 of 4 images (12 %), 0:20 passed, about 2:20 left\n'
-    stream.isatty = lambda: True
-    stream.truncate(0)
-    progress = Progress(4, stream, lambda: now[0])
-    now[0] = 3620
-    progress.update(2)
-    progress.note('note')
-    progress.close()
-    assert '2 of 4 images (50 %), 1:00:00 passed, about 1:00:00 left' in stream.getvalue()
-    assert stream.getvalue().endswith('\rnote\n')
-    assert duration(61) == '1:01'

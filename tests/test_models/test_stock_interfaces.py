@@ -49,8 +49,9 @@ def test_det_inferencer(image, weights):
     (found,) = inferencer(image, no_save_vis=True)['predictions']
     ours = find_targets(SmallObjectInferencer(CONFIG, weights)(image)[0])
     assert len(found['scores']) == len(ours.scores) > 0
-    # Scores of an untrained model that differ by rounding alone decide the order, which of two boxes
-    # suppresses the other, and which is the last that fits: nearly all have a partner, anywhere.
+    # Scores of an untrained model that differ by rounding alone decide the order, which of two
+    # boxes suppresses the other, and which is the last that fits: nearly all have a partner,
+    # anywhere.
     stock = np.column_stack([found['bboxes'], found['scores'], found['labels']])
     boxes = np.column_stack([ours.bboxes, ours.scores, ours.labels])
     partners = (np.abs(stock[:, None] - boxes) < [1e-2, 1e-2, 1e-2, 1e-2, 1e-4, 0.5]).all(axis=2)

@@ -69,6 +69,20 @@ def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*'))
 
 
+def test_progress_of_long_runs(tool, monkeypatch, capsys):
+    """A file is told every 15 s; an image in tiles may be done in part."""
+    now = [0.0]
+    monkeypatch.setattr('tqdm.std.time', lambda: now[0])
+    bar = tool.progress_bar(4)
+    bar.update(0.5 - bar.n)
+    assert capsys.readouterr().err == ''
+    now[0] = 20.0
+    bar.update(1 - bar.n)
+    assert ' 25 % of 4 images ' in (said := capsys.readouterr().err) and '00:20, 01:00 left' in said
+    bar.close()
+    assert capsys.readouterr().err.endswith('\r')  # the line is empty again
+
+
 def test_detection(task, infer):
     status, out, err = infer('det', '--tile', 100, '--batch-size', 4, '--pictures', '--enlarged')
     assert status == 1 and f'results of 2 images are in {task / "out"}' in out

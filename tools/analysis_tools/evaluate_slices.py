@@ -17,12 +17,12 @@ import time
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, METRICS, DefaultScope
+from tqdm import tqdm
 
 from smallobj_mm.evaluation import SmallObjectMetric
 from smallobj_mm.evaluation.slicing import Mosaic, make_mosaic, parse_mosaic
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.inferencer import check_options
-from smallobj_mm.inference.progress import Progress
 from smallobj_mm.models.building import dataset_config, read_model_config
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_json
@@ -135,16 +135,13 @@ def evaluate(args: argparse.Namespace) -> list[dict]:
     ways = {'whole': None, **{f'tiles of {tile} px': tile for tile in args.tile}}
     metrics = {way: build_metric(cfg, classes, columns * rows) for way in ways}
     seconds = dict.fromkeys(ways, 0.0)
-    progress = Progress(len(groups))
-    for index, infos in enumerate(groups):
+    for index, infos in enumerate(tqdm(groups, unit='mosaic')):
         mosaic = make_mosaic(infos, columns, inferencer.preparer.read)
         for way, tile in ways.items():
             start = time.perf_counter()
             (sample,) = inferencer(mosaic.image, args.batch_size, tile=tile, overlap=args.overlap)
             seconds[way] += time.perf_counter() - start
             add(metrics[way], mosaic, sample.pred_instances, index)
-        progress.update(index + 1)
-    progress.close()
     height, width = mosaic.image.shape[:2]
     print(
         f'{name}: {len(groups)} mosaics of {columns}x{rows} test images, the last one of '
