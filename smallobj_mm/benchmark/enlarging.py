@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,8 @@ from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.models.building import find_weights, read_model_config
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.messages import brief
+
+from .timing import Stopwatch
 
 
 class Measured(NamedTuple):
@@ -115,9 +116,9 @@ def _measure(
     found: list[dict[str, Any]] = []
     seconds = []
     for info in infos:
-        start = time.perf_counter()
-        (sample,) = inferencer(info['img_path'], tile=tile, overlap=overlap)
-        seconds.append(time.perf_counter() - start)
+        with Stopwatch() as watch:
+            (sample,) = inferencer(info['img_path'], tile=tile, overlap=overlap)
+        seconds.append(watch.seconds)
         predicted = sample.pred_instances
         labels = label_of[predicted.labels.cpu().numpy()]
         usable = labels >= 0

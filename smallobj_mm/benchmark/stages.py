@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from smallobj_mm.inference.preparing import ImagePreparer
 from smallobj_mm.models.utils.half import giving_modules
 from smallobj_mm.utils.errors import UserError
 
-from .timing import MATMUL_WORK, in_turns, matrix_product, timed
+from .timing import MATMUL_WORK, clock, in_turns, matrix_product, timed
 
 
 class Stages(NamedTuple):
@@ -77,15 +76,15 @@ def time_stages(subject: Subject, path: str) -> Stages:
     Raises:
         UserError: The model has no head whose raw maps are read apart.
     """
-    clock = _clock(next(subject.model.parameters(), torch.zeros(0)).device)
-    start = clock()
+    now = clock(next(subject.model.parameters(), torch.zeros(0)).device)
+    start = now()
     image = subject.preparer.read(path)
-    loaded = clock()
+    loaded = now()
     inputs, samples = prepare(subject, image, path)
-    with _marking_heads(subject.model, clock) as marks:
-        prepared = clock()
+    with _marking_heads(subject.model, now) as marks:
+        prepared = now()
         predict(subject, inputs, samples)
-        end = clock()
+        end = now()
     return Stages(loaded - start, prepared - loaded, marks[-1] - prepared, end - marks[-1])
 
 
@@ -120,7 +119,7 @@ def measure(
 
 
 @contextlib.contextmanager
-def _marking_heads(model: nn.Module, clock: Callable[[], float]) -> Iterator[list[float]]:
+def _marking_heads(model: nn.Module, now: Callable[[], float]) -> Iterator[list[float]]:
     """Note when each forward pass of a head ends."""
     heads = [module for module in model.modules() if hasattr(module, 'predict_by_feat')]
     if not heads:
@@ -131,7 +130,7 @@ def _marking_heads(model: nn.Module, clock: Callable[[], float]) -> Iterator[lis
     marks: list[float] = []
 
     def mark(module: nn.Module, inputs: tuple, outputs: Any) -> None:
-        marks.append(clock())
+        marks.append(now())
 
     handles = [
         module.register_forward_hook(mark) for head in heads for module in giving_modules(head)
@@ -141,14 +140,3 @@ def _marking_heads(model: nn.Module, clock: Callable[[], float]) -> Iterator[lis
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    if device.type != 'cuda':
-        return time.perf_counter
-
-    def clock() -> float:
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    return clock

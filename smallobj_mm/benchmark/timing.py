@@ -1,6 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Time and work of models, as ratios against a baseline measured in the same run."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import gc
@@ -208,11 +210,56 @@ def matrix_product(device: torch.device | str = 'cpu') -> Callable[[], object]:
 
 def seconds(call: Callable[[], object], device: torch.device | str = 'cpu') -> float:
     """What a call takes, with all that it has started on a device."""
-    on_cuda = torch.device(device).type == 'cuda'
-    if on_cuda:
+    with Stopwatch(device) as watch:
+        call()
+    return watch.seconds
+
+
+def clock(device: torch.device | str = 'cpu') -> Callable[[], float]:
+    """A clock (s) that waits for all that was started on a device before it is read."""
+    if torch.device(device).type != 'cuda':
+        return time.perf_counter
+
+    def synchronized() -> float:
         torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    call()
-    if on_cuda:
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+        return time.perf_counter()
+
+    return synchronized
+
+
+class Stopwatch:
+    """Time that is added up over all that runs between :meth:`start` and :meth:`stop`.
+
+    Args:
+        device: What was started there is waited for.
+
+    Attributes:
+        seconds: Time by the clock.
+        processor: Time that the processor worked for this process, in all threads, s.
+
+    Example:
+        >>> with Stopwatch() as watch:
+        ...     number = sum(range(1000))
+        >>> watch.seconds > 0
+        True
+    """
+
+    def __init__(self, device: torch.device | str = 'cpu') -> None:
+        self.seconds = self.processor = 0.0
+        self._clock = clock(device)
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._began = self._clock(), time.process_time()
+
+    def stop(self) -> None:
+        """Add the time since :meth:`start`."""
+        self.seconds += self._clock() - self._began[0]
+        self.processor += time.process_time() - self._began[1]
+
+    def __enter__(self) -> Stopwatch:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()

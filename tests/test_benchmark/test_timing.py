@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from smallobj_mm.benchmark.timing import (
+    Stopwatch,
     compare,
     count_flops,
     count_parameters,
@@ -46,6 +47,16 @@ def test_compare_gives_ratios():
     assert 0.02 <= fast.seconds < slow.seconds
     assert fast.rate == work / fast.seconds
     assert fast.ratio > slow.ratio > 0
+
+
+def test_stopwatch_adds_up():
+    watch = Stopwatch()
+    for _ in range(2):
+        with watch:
+            time.sleep(0.02)
+        time.sleep(0.02)  # does not count
+    assert 0.04 <= watch.seconds
+    assert 0 <= watch.processor < watch.seconds  # sleeping is no work
 
 
 def test_peak_memory():

@@ -43,24 +43,27 @@ def test_table(tool, repo_root, monkeypatch, capsys):
     assert len(seen) == 8
 
 
-def test_loss_alone_leaves_the_head_as_it_was(tool):
+def test_loss_alone_takes_given_maps(tool):
+    seen = []
+
     class Head(torch.nn.Module):
         def forward(self, x):
             return (x[0] * 2, [x[0] * 3])
 
-        def loss(self, x, samples):
-            first, (second,) = self(x)
-            return dict(loss_a=[first.sum(), second.sum()], loss_b=samples * first.mean(), acc=1)
+        def loss_by_feat(self, first, others, truth, metas, ignored):
+            seen.append((first, truth, metas, ignored))
+            return dict(loss_a=[first.sum(), others[0].sum()], loss_b=first.mean(), acc=1)
 
     model = torch.nn.Module()
     model.bbox_head, model.extract_feat = Head(), lambda images: [images]
     step = tool['loss_step'](model, torch.ones(1, 3, 4, 4))
-    step(5.0)
-    first, (second,) = model.bbox_head([torch.ones(2)])
-    assert first.tolist() == [2, 2] and second.tolist() == [3, 3]
-    with pytest.raises(TypeError):
-        step('no number')
-    assert model.bbox_head([torch.ones(2)])[0].tolist() == [2, 2]
+    samples = tool['crowd'](2, 3, 1, (64, 64), 'cpu')
+    step(samples)
+    step(samples)
+    (first, truth, metas, ignored), again = seen
+    assert again[0] is first and first.grad is None and (first == 2).all()
+    assert torch.equal(truth[0].bboxes, samples[0].gt_instances.bboxes)
+    assert metas[0]['img_shape'] == (64, 64) and ignored == [None]
 
 
 def test_a_segmentor_is_refused(tool, repo_root, monkeypatch, capsys):

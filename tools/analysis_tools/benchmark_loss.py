@@ -15,6 +15,7 @@ from functools import partial
 
 import torch
 from mmdet.models.detectors import SingleStageDetector
+from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import DetDataSample
 from mmengine.config import DictAction
 from mmengine.registry import MODELS, init_default_scope
@@ -119,11 +120,8 @@ def loss_step(model: SingleStageDetector, images: Tensor) -> Callable[[list], No
     maps = tree_map(lambda m: m.detach().requires_grad_(), maps)
 
     def step(samples: list[DetDataSample]) -> None:
-        forward, head.forward = head.forward, lambda *_: maps
-        try:
-            total(head.loss(None, samples)).backward()
-        finally:
-            head.forward = forward
+        truth, ignored, metas = unpack_gt_instances(samples)
+        total(head.loss_by_feat(*maps, truth, metas, ignored)).backward()
         tree_map(lambda m: setattr(m, 'grad', None), maps)
 
     return step

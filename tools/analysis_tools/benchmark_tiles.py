@@ -17,15 +17,14 @@ import json
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from mmengine.registry import MODELS, DefaultScope
 
-from smallobj_mm.benchmark.timing import peak_memory
+from smallobj_mm.benchmark.timing import Stopwatch, peak_memory
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.tiling import TileGrid, check_tiling
 from smallobj_mm.models.building import read_model_config
@@ -86,28 +85,13 @@ def scene(width: int, height: int) -> np.ndarray:
     return image
 
 
-class Clock:
-    """What passed (s), and what the processor worked in all threads of this process (s)."""
-
-    def __init__(self) -> None:
-        self.seconds = self.processor = 0.0
-
-    def time(self, call: Callable, *args: object, **kwargs: object) -> object:
-        """Call, and add up its time."""
-        start, processor = time.perf_counter(), time.process_time()
-        result = call(*args, **kwargs)
-        self.seconds += time.perf_counter() - start
-        self.processor += time.process_time() - processor
-        return result
-
-
-class RepeatedNetwork:
-    """A network's forward that is called again, alone, after each of its calls.
+class NetworkTimes:
+    """Times of a network's calls; after each of them the call is made again, alone.
 
     Whatever disturbs the machine for longer than a tile disturbs both alike.
 
     Args:
-        forward: The network's.
+        network: It is watched from here on, until :meth:`close`.
 
     Attributes:
         own: Time of the calls that the inferencer makes.
@@ -115,34 +99,40 @@ class RepeatedNetwork:
         extra: Time that the repetition takes in all.
     """
 
-    def __init__(self, forward: Callable) -> None:
-        self.forward = forward
-        self.own, self.alone, self.extra = Clock(), Clock(), Clock()
+    def __init__(self, network: nn.Module) -> None:
+        self.own, self.alone, self.extra = Stopwatch(), Stopwatch(), Stopwatch()
+        self._handles = [
+            network.register_forward_pre_hook(lambda *_: self.own.start()),
+            network.register_forward_hook(self._again, with_kwargs=True),
+        ]
 
-    def __call__(self, inputs: object, data_samples: object, mode: str) -> object:
-        """The result of the first call."""
-        result = self.own.time(self.forward, inputs, data_samples, mode=mode)
-        self.extra.time(self._again, inputs, data_samples, mode)
-        return result
+    def _again(self, network: nn.Module, inputs: tuple, options: dict, result: object) -> None:
+        self.own.stop()
+        with self.extra:
+            images, samples = inputs
+            samples = copy.deepcopy(samples)  # the network writes into them
+            with self.alone:
+                network.forward(images, samples, **options)
 
-    def _again(self, inputs: object, data_samples: object, mode: str) -> None:
-        samples = copy.deepcopy(data_samples)  # the network writes into them
-        self.alone.time(self.forward, inputs, samples, mode=mode)
+    def close(self) -> None:
+        """Watch no longer."""
+        for handle in self._handles:
+            handle.remove()
 
 
 def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:
     """Seconds of an image, and of the network alone on each of its batches of tiles."""
     image = scene(*args.size)
     tiles = len(TileGrid(args.size[1], args.size[0], args.tile, args.overlap))
-    forward = inferencer.model.forward
     inferencer(image[: args.tile, : args.tile], args.batch_size, args.tile)  # warm-up
     rounds = []
     for _ in range(args.rounds):
-        clock, network = Clock(), RepeatedNetwork(forward)
-        inferencer.model.forward = network
-        clock.time(inferencer, image, args.batch_size, args.tile, args.overlap)
-        seconds = clock.seconds - network.extra.seconds
-        processor = clock.processor - network.extra.processor
+        network = NetworkTimes(inferencer.model)
+        with Stopwatch() as watch:
+            inferencer(image, args.batch_size, args.tile, args.overlap)
+        network.close()
+        seconds = watch.seconds - network.extra.seconds
+        processor = watch.processor - network.extra.processor
         rounds.append(
             dict(
                 image_seconds=seconds,
@@ -153,10 +143,8 @@ def measure_time(inferencer: SmallObjectInferencer, args: argparse.Namespace) ->
                 added=(processor - network.own.processor) / tiles,
             )
         )
-    inferencer.model.forward = forward
-    return dict(
-        tiles=tiles, **{key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-    )
+    medians = {key: statistics.median(values[key] for values in rounds) for key in rounds[0]}
+    return dict(tiles=tiles, **medians)
 
 
 def measure_memory(inferencer: SmallObjectInferencer, args: argparse.Namespace) -> dict:

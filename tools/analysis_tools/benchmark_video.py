@@ -13,8 +13,11 @@ import itertools
 import json
 import statistics
 import tempfile
-import time
+from functools import partial
 
+import torch
+
+from smallobj_mm.benchmark.timing import in_turns, timed
 from smallobj_mm.inference import SmallObjectInferencer, Source, list_sources
 from smallobj_mm.inference.overlap import WriteBehind
 from smallobj_mm.inference.result_folder import ResultFolder
@@ -36,21 +39,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def alone(inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int) -> float:
-    """Frames per second of the network, with frames that are prepared already."""
+def alone(inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int) -> None:
+    """Run the network, with frames that are prepared already."""
     item = inferencer.preparer.prepare(inferencer.read(sources[0]), sources[0].path)
-    start = time.perf_counter()
     for first in range(0, len(sources), batch_size):
         inferencer.predict_prepared([item] * min(batch_size, len(sources) - first))
-    return len(sources) / (time.perf_counter() - start)
 
 
 def whole(
     inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int, mark: bool
-) -> float:
-    """Frames per second of a run from the file to the folder of results."""
+) -> None:
+    """Run from the file to the folder of results."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         results = ResultFolder(folder, inferencer, {})
         videos = VideoResults(results, False, mark)
         with WriteBehind(videos.add) as add:
@@ -58,7 +58,6 @@ def whole(
                 add(result)
         videos.finish()
         results.summarize()
-        return len(sources) / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -66,17 +65,23 @@ def main() -> None:
     args = parse_args()
     inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
     sources = list(itertools.islice(list_sources(args.video), args.frames))
-    alone(inferencer, sources[:3], args.batch_size)  # warm up
-    pairs = []
-    for turn in range(args.turns):
-        network = alone(inferencer, sources, args.batch_size)
-        run = whole(inferencer, sources, args.batch_size, args.video_out)
-        pairs.append((network, run))
-        print(f'turn {turn + 1}: network {network:.2f}, whole run {run:.2f} frames/s, '
+    device = next(inferencer.model.parameters(), torch.zeros(0)).device
+    times = in_turns(
+        {
+            'network': timed(partial(alone, inferencer, sources, args.batch_size), device),
+            'run': timed(
+                partial(whole, inferencer, sources, args.batch_size, args.video_out), device
+            ),
+        },
+        args.turns,
+    )
+    rates = {name: [len(sources) / took for took in times[name]] for name in times}
+    for turn, (network, run) in enumerate(zip(rates['network'], rates['run']), 1):
+        print(f'turn {turn}: network {network:.2f}, whole run {run:.2f} frames/s, '
               f'{run / network:.3f}')  # fmt: skip
-    values = [statistics.median(column) for column in zip(*pairs)]
-    ratio = statistics.median(run / network for network, run in pairs)
-    print(json.dumps(dict(network=values[0], run=values[1], ratio=ratio)))
+    ratio = statistics.median(b / a for a, b in zip(rates['network'], rates['run']))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    print(json.dumps(dict(medians, ratio=ratio)))
 
 
 if __name__ == '__main__':

@@ -12,13 +12,13 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 import argparse
 import logging
 import sys
-import time
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, METRICS, DefaultScope
 from tqdm import tqdm
 
+from smallobj_mm.benchmark.timing import Stopwatch
 from smallobj_mm.evaluation import SmallObjectMetric
 from smallobj_mm.evaluation.slicing import Mosaic, make_mosaic, parse_mosaic
 from smallobj_mm.inference import SmallObjectInferencer
@@ -134,13 +134,14 @@ def evaluate(args: argparse.Namespace) -> list[dict]:
     groups, classes = load_mosaics(cfg, columns, rows, args.limit)
     ways = {'whole': None, **{f'tiles of {tile} px': tile for tile in args.tile}}
     metrics = {way: build_metric(cfg, classes, columns * rows) for way in ways}
-    seconds = dict.fromkeys(ways, 0.0)
+    watches = {way: Stopwatch(args.device) for way in ways}
     for index, infos in enumerate(tqdm(groups, unit='mosaic')):
         mosaic = make_mosaic(infos, columns, inferencer.preparer.read)
         for way, tile in ways.items():
-            start = time.perf_counter()
-            (sample,) = inferencer(mosaic.image, args.batch_size, tile=tile, overlap=args.overlap)
-            seconds[way] += time.perf_counter() - start
+            with watches[way]:
+                (sample,) = inferencer(
+                    mosaic.image, args.batch_size, tile=tile, overlap=args.overlap
+                )
             add(metrics[way], mosaic, sample.pred_instances, index)
     height, width = mosaic.image.shape[:2]
     print(
@@ -154,7 +155,7 @@ def evaluate(args: argparse.Namespace) -> list[dict]:
         values = metric.compute_metrics(metric.results)
         lines.append(
             dict(
-                seen=way, mosaics=len(groups), seconds=seconds[way] / len(groups),
+                seen=way, mosaics=len(groups), seconds=watches[way].seconds / len(groups),
                 **{key: values[key] for key in COLUMNS},
             )
         )  # fmt: skip
