@@ -17,7 +17,7 @@ batch_size = 10  # crops
 epoch_length = 2000  # crops
 
 # -------- changed sometimes --------
-load_from = 'smallobj_mm/weights/ismallnet_s_nuaa.safetensors'  # None: from the beginning
+load_from = 'ismallnet_s_nuaa'  # a model that ships, or a file; None: from the beginning
 lr = 8e-4
 # of the network, such as channels and edge_weight: those of _base_/models/ismallnet_s.py
 

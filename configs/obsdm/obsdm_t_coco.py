@@ -17,22 +17,27 @@ train_file = ''  # a COCO file below data_root; '': found by the layout of the f
 val_file = ''
 # Names; None: those of the training file. The number of classes of the model follows.
 classes = None
-max_epochs = 100
-flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
+max_iters = 1500  # iterations; dataset_doctor.py says how many suit your set
+flat_iters = max_iters // 2  # constant rate, then a cosine
 batch_size = 8  # images
 zoom = 1.0  # of the images in validation; more for objects of a few pixels
-load_from = None  # a checkpoint of obsdm_t_*.py to start from; heads of other classes are left out
+# A model that ships, or a checkpoint of obsdm_t_*.py; heads of other classes begin anew. None:
+# everything does, and needs ten times the iterations.
+load_from = 'obsdm_t_hituav'
 
 # -------- changed sometimes --------
 lr = 1e-3
-warmup_iters = 300  # iterations
-val_interval = 10  # epochs
+warmup_iters = 100  # iterations
+val_interval = 500  # iterations
 num_workers = 2
 
 # -------- never changed: where the values above go --------
 train_set = dict(data_root=data_root, ann_file=train_file, metainfo=dict(classes=classes))
 train_dataloader = dict(
-    batch_size=batch_size, num_workers=num_workers, dataset=dict(dataset=train_set)
+    batch_size=batch_size,
+    num_workers=num_workers,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(dataset=train_set),
 )
 val_dataloader = dict(
     num_workers=num_workers,
@@ -52,20 +57,32 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
+train_cfg = dict(
+    _delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=val_interval
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = _base_.param_scheduler
-param_scheduler[0].end = warmup_iters
-param_scheduler[1].update(begin=flat_epochs, end=max_epochs, T_max=max_epochs - flat_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
+    dict(
+        type='CosineAnnealingLR',
+        begin=flat_iters,
+        end=max_iters,
+        T_max=max_iters - flat_iters,
+        eta_min_ratio=0.05,
+        by_epoch=False,
+    ),
+]
 custom_hooks = [
     dict(
         type='StepEMAHook',
         ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
-        momentum=0.002,  # decay 0.998
-        gamma=200,  # steps of ramp
+        momentum=0.005,  # decay 0.995
+        gamma=100,  # steps of ramp
         update_buffers=True,  # BN statistics are averaged too
         priority=49,
     ),
     dict(type='ChannelsLastHook'),
 ]
 model = dict(bbox_head=dict(num_classes=1))  # becomes the number of classes of the data
+log_processor = dict(by_epoch=False)
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=val_interval, save_best=None))

@@ -13,7 +13,7 @@ _base_ = [
 data_root = 'demo/drones/'
 max_iters = 500  # iterations
 batch_size = 8  # images
-load_from = 'smallobj_mm/weights/obsdm_t_hituav.safetensors'
+load_from = 'obsdm_t_hituav'  # a model that ships
 
 # -------- changed sometimes --------
 lr = 1e-3

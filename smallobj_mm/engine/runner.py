@@ -23,6 +23,7 @@ from smallobj_mm.engine.class_fitting import fit_classes
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
+from smallobj_mm.weights import shipped_weights
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -77,7 +78,8 @@ def build_runner(cfg: Config) -> Runner:
 
     Checkpoints are read as plain tensors. Without CUDA, synchronised batch normalisation is
     switched off with a message and distributed runs use gloo. A detector gets as many classes as
-    its data. Loaders without workers lose the settings that only workers have.
+    its data. Loaders without workers lose the settings that only workers have. ``load_from`` may be
+    the name of a model that ships.
 
     Raises:
         UserError: Data sets of the config have different classes.
@@ -86,6 +88,7 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)  # first: from then on only rank 0 logs
     disable_sync_bn_on_cpu(cfg)
+    _find_weights(cfg)
     fit_classes(cfg)
     _fit_loaders(cfg)
     if cfg.get('default_scope') == 'mmpretrain':
@@ -125,6 +128,14 @@ def leaving_process_group() -> Iterator[None]:
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _find_weights(cfg: Config) -> None:
+    """``load_from='obsdm_t_hituav'`` is the file of the weights that ship under this name."""
+    name = cfg.get('load_from')
+    if name and not os.path.exists(name):
+        with contextlib.suppress(FileNotFoundError):  # a path or an address: mmengine reads it
+            cfg.load_from = str(shipped_weights(name))
 
 
 def _fit_loaders(cfg: Config) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from smallobj_mm.engine.runner import build_runner, leaving_process_group, load_config
 from smallobj_mm.registry import DATASETS, MODELS
+from smallobj_mm.weights import shipped_weights
 
 
 def join(tmp_path):
@@ -63,6 +64,27 @@ def test_settings_of_workers_go_with_the_workers(workers, tmp_path):
     built = build_runner(cfg).build_dataloader(cfg.test_dataloader)
     assert built.persistent_workers == (workers > 0)
     assert built.prefetch_factor == (2 if workers else None)
+
+
+def test_names_of_models_that_ship(tmp_path):
+    """``load_from`` takes them, for a wheel has no folder that a path could be relative to."""
+    MODELS.register_module(module=nn.Identity, name='RunnerToy', force=True)
+    for name, path in (
+        ('ismallnet_s_nuaa', str(shipped_weights('ismallnet_s_nuaa'))),
+        ('elsewhere/ismallnet_s_nuaa.pth', 'elsewhere/ismallnet_s_nuaa.pth'),
+        (None, None),
+    ):
+        cfg = Config(
+            dict(
+                model=dict(type='RunnerToy'),
+                work_dir=str(tmp_path),
+                load_from=name,
+                default_scope='mmengine',
+                log_level='ERROR',
+                experiment_name=f'load_from_{name}'.replace('/', '_'),
+            )
+        )
+        assert build_runner(cfg)._load_from == path
 
 
 def test_names_of_configs(monkeypatch):

@@ -21,6 +21,11 @@ MOST_CELLS = 8.0
 ZOOMS = (1.0, 1.5, 2.0, 3.0)
 #: Longest side in px of an image that is given to the network whole.
 LARGEST_WHOLE = 1280
+#: A model that is fine-tuned should see each image so often ...
+PASSES = 60
+#: ... in this many steps of eight images at least and at most. Below, even trained weights have
+#: no time to change; above, a laptop needs days. Rules of thumb, not measured.
+STEPS = (1000, 30_000)
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Advice:
         overlap: Least overlap of tiles as a part of their side.
         max_per_img: Detections that an image may have.
         rare: Classes in less than a tenth of the images, and the share.
+        steps: Iterations of eight images for fine-tuning.
     """
 
     zoom: float
@@ -44,6 +50,7 @@ class Advice:
     overlap: float
     max_per_img: int
     rare: List[Tuple[str, float]]
+    steps: int
 
 
 def scale_to(sizes: np.ndarray, side: int = USUAL_SIDE) -> np.ndarray:
@@ -95,12 +102,15 @@ def advise(table: BoxTable) -> Advice:
     return Advice(
         zoom, (input_size[0], input_size[1]), strides, tile, round(overlap, 2),
         max(100, int(np.ceil(2 * most / 100)) * 100), rare if len(table.classes) > 1 else [],
+        int(np.clip(np.ceil(len(table.paths) * PASSES / 8 / 500) * 500, *STEPS)),
     )  # fmt: skip
 
 
 def config_lines(advice: Advice) -> List[str]:
     """The advice as lines of a config and of a command."""
     lines = [
+        '# iterations of eight images, from weights that ship (obsdm_t_coco.py)',
+        f'max_iters = {advice.steps}',
         '# test pipeline, in the place of its Resize',
         f"dict(type='Resize', scale_factor={advice.zoom}),  # the largest input is "
         f'{advice.input_size[0]}x{advice.input_size[1]} px',

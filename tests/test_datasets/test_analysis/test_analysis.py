@@ -118,6 +118,12 @@ def test_advice_follows_the_sizes():
     assert '--tile 320 --overlap 0.31' in lines and 'scale_factor=2.0' in lines
 
 
+def test_steps_follow_the_number_of_images():
+    advices = [advise(table([20.0] * n, owners=range(n))) for n in (3, 300, 2000, 9000)]
+    assert [advice.steps for advice in advices] == [1000, 2500, 15_000, 30_000]
+    assert 'max_iters = 2500' in '\n'.join(config_lines(advices[1]))
+
+
 def test_advice_follows_crowding_and_classes():
     crowd = advise(table([20.0] * 300, owners=[0] * 180 + list(range(1, 121))))
     assert crowd.max_per_img == 400
