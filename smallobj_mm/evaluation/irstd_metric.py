@@ -43,10 +43,10 @@ class IRSTDMetric(BaseMetric):
     - precision, recall, F1: of pixels, over the whole set.
     - AUC, AP: area under the ROC and the precision-recall curve of pixels.
 
-    The metrics carry the names above at the main threshold, which is 0.5 if it is among
-    ``thresholds``, else the first of them; at the others ``@`` and the threshold follow
-    (``IoU@0.25``). A quotient of nothing by nothing is nan, '-' in the table and null in the file;
-    precision is 0 where nothing is predicted.
+    The metrics carry the names above, but for ``Fa_1e-6``, which is Fa in millionths, at the main
+    threshold; that is 0.5 if it is among ``thresholds``, else the first of them. At the others
+    ``@`` and the threshold follow (``IoU@0.25``). A quotient of nothing by nothing is nan, '-' in
+    the table and null in the file; precision is 0 where nothing is predicted.
 
     In a distributed run each image counts once: mmengine cuts off what the sampler padded, and an
     image that still comes twice is counted once with a warning.
@@ -174,7 +174,10 @@ class IRSTDMetric(BaseMetric):
         for threshold in self.thresholds:
             suffix = '' if threshold == main else f'@{threshold_name(threshold)}'
             metrics = result[threshold_name(threshold)]
-            values.update({f'{name}{suffix}': metrics[name] for name in _NAMES})
+            for name in _NAMES:
+                # A log has four decimals: false alarms are some millionths of the pixels.
+                scaled = ('Fa_1e-6', metrics['Fa'] * 1e6) if name == 'Fa' else (name, metrics[name])
+                values[scaled[0] + suffix] = scaled[1]
         if 'curves' in result:
             values.update(AUC=result['curves']['AUC'], AP=result['curves']['AP'])
         for name, value in result.get('authors', {}).items():

@@ -139,7 +139,7 @@ def test_sizes_and_counts():
 def test_nothing_to_divide_by():
     nothing = np.zeros((8, 8), np.uint8)
     result = run(samples_of([(nothing.astype(np.float32), nothing)]), authors=True)
-    assert result['nIoU'] == 1 and result['Fa'] == 0 and result['authors_f1'] == 0
+    assert result['nIoU'] == 1 and result['Fa_1e-6'] == 0 and result['authors_f1'] == 0
     assert all(math.isnan(result[name]) for name in ('IoU', 'Pd', 'recall', 'F1', 'AUC'))
     silent = run(samples_of([(nothing.astype(np.float32), np.eye(8, dtype=np.uint8))]))
     assert [silent[name] for name in ('IoU', 'nIoU', 'Pd', 'precision', 'F1')] == [0] * 5
@@ -154,7 +154,9 @@ def test_names_table_and_files(tmp_path, caplog):
     values = run(samples_of(random_set(5)), **options)
     MMLogger.get_current_instance().removeHandler(caplog.handler)
     kept = json.loads((tmp_path / 'metrics.json').read_text())
-    for name in ('IoU', 'nIoU', 'Pd', 'Fa', 'precision', 'recall', 'F1'):
+    assert values['Fa_1e-6'] == 1e6 * kept['0.5']['Fa'] > 0
+    assert values['Fa_1e-6@0.25'] == 1e6 * kept['0.25']['Fa']
+    for name in ('IoU', 'nIoU', 'Pd', 'precision', 'recall', 'F1'):
         assert values[name] == kept['0.5'][name]
         assert values[f'{name}@0.25'] == kept['0.25'][name]
     assert values['AUC'] == kept['curves']['AUC'] and values['authors_md'] == kept['authors']['md']
