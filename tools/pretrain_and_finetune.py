@@ -7,45 +7,48 @@ The same as these three commands, each resumed where a previous call stopped:
   tools/model_converters/export_backbone.py WORK_DIR/pretrain/LAST.pth WORK_DIR/backbone.safetensors
   tools/train.py WORK_DIR/finetune.py --work-dir WORK_DIR/finetune --resume
 pretrain.py is the pretraining config with your folder and settings, finetune.py your config with
-your settings and backbone.safetensors; backbone.json says what the backbone was made from.
+your settings and backbone.safetensors; backbone.json says what the backbone was made from. Before,
+a few steps of each stage tell how long it will take; after, comparison.png has the learning curves
+and what the detector finds. With --compare, a detector from random weights is trained as well, in
+WORK_DIR/random, and stands beside the other in the picture.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
 
 import argparse
 import copy
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import DefaultScope
-from torch import Tensor
 
-from smallobj_mm.datasets.stamped_folder import read_stamp
-from smallobj_mm.registry import DATASETS, MODELS
-from smallobj_mm.utils.configs import read_config
+from smallobj_mm.engine.optim.amp import enable_amp
+from smallobj_mm.engine.pretraining_chain import (
+    ARMS,
+    check_fit,
+    check_made_before,
+    choose_pretrain_config,
+    last_checkpoint,
+    read_finetune_config,
+    read_pretrain_config,
+    settings_of_weights,
+)
+from smallobj_mm.engine.training_time import duration, measure_training_time
+from smallobj_mm.evaluation.run_summary import main_metric, read_curve
+from smallobj_mm.inference import SmallObjectInferencer
+from smallobj_mm.registry import DATASETS
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
-from smallobj_mm.utils.io import atomic_write_json, atomic_write_text
+from smallobj_mm.utils.io import atomic_write_bytes, atomic_write_json, atomic_write_text
 from smallobj_mm.utils.processes import run_tool
+from smallobj_mm.visualization import draw_sample
+from smallobj_mm.visualization.pretraining_figure import draw_pretraining
 
 TOOLS = Path(__file__).resolve().parent
-PRETRAIN_CONFIG = TOOLS.parent / 'configs' / 'detsim' / 'detsim_r18_folder.py'
-#: Settings that the pretrained weights follow from; the rest says how they are watched and saved.
-_OF_THE_WEIGHTS = (
-    'model',
-    'train_dataloader',
-    'train_cfg',
-    'optim_wrapper',
-    'param_scheduler',
-    'custom_hooks',
-    'auto_scale_lr',
-    'randomness',
-    'load_from',
-)
-_OF_THE_MACHINE = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory')
+#: Validation images in the comparison, those with most objects of an evenly spread choice.
+PICTURES = 3
 
 
 class Settings(DictAction):
@@ -80,11 +83,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('images', help='folder of images, subfolders included; no labels needed')
     parser.add_argument('config', help='config of the labelled data, whose backbone is a ResNet-18')
     parser.add_argument('--work-dir', required=True, help='folder of all that is made')
-    parser.add_argument(
-        '--pretrain-config',
-        default=str(PRETRAIN_CONFIG),
-        help='config of one ImageTreeDataset (default: configs/detsim/detsim_r18_folder.py)',
-    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        '--arm', choices=ARMS, default='detsim',
+        help='way of pretraining, by name; its config is the one that fits the backbone '
+        '(default: %(default)s)',
+    )  # fmt: skip
+    way.add_argument('--pretrain-config', help='a config of one ImageTreeDataset instead')
     parser.add_argument(
         '--pretrain-options',
         nargs='+',
@@ -102,208 +107,166 @@ def parse_args() -> argparse.Namespace:
         help='settings that override those of the config of the labelled data',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision in both stages')
+    parser.add_argument(
+        '--compare', action='store_true', help='train the detector from random weights as well'
+    )
     return parser.parse_args()
 
 
-def read_pretrain_config(args: argparse.Namespace) -> Config:
-    """The pretraining config of the given folder; its images are looked for.
-
-    Raises:
-        FileNotFoundError: There is no such config or folder.
-        UserError: The config reads other data than one folder, or there is no image in it.
-    """
-    if not os.path.isdir(args.images):
-        raise FileNotFoundError(f'{args.images}: no such folder; give a folder of images')
-    cfg = read_config(args.pretrain_config, args.pretrain_options)
-    dataset: Any = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    kind = dataset.get('type', '')
-    kind = kind if isinstance(kind, str) else kind.__name__
-    if kind.split('.')[-1] != 'ImageTreeDataset' and 'data_root' not in dataset:
-        found = f'is a {kind}' if kind else 'not found'
-        raise UserError(
-            f'config {args.pretrain_config}: train_dataloader.dataset {found}, expected one '
-            'ImageTreeDataset, whose data_root becomes the folder of images; give such a config '
-            'to --pretrain-config, for instance configs/detsim/detsim_r18_folder.py'
-        )
-    dataset.data_root = os.path.abspath(args.images)
-    build_data(cfg, args.pretrain_config, 'train_dataloader')
-    return name_run(cfg, args.pretrain_config)
-
-
-def read_finetune_config(args: argparse.Namespace, backbone: Path) -> Config:
-    """The config of the labelled data with the pretrained backbone; its data are looked for.
-
-    Whatever weights the config names for its backbone, in any of the frameworks' ways, are
-    replaced. (``--cfg-options`` alone cannot do that: it merges into what is there, and there may
-    be None, a list, or another initializer with other arguments.)
-
-    Raises:
-        FileNotFoundError: There is no such config, or its data are not there.
-        UserError: It has no backbone or no data.
-    """
-    cfg = read_config(args.config, args.cfg_options)
-    model: Any = cfg.get('model') or {}
-    if not isinstance(model.get('backbone'), dict):
-        raise UserError(
-            f'config {args.config}: model.backbone not found, expected that of a detector or '
-            'another network; give the config of the labelled data'
-        )
-    model.backbone.init_cfg = dict(type='SSLPretrained', checkpoint=str(backbone.resolve()))
-    for part in (model, model.backbone):  # the other place where mmdet and mmseg name weights
-        if part.get('pretrained') is not None:
-            part.pretrained = None
-    build_data(cfg, args.config, 'train_dataloader')
-    if cfg.get('val_dataloader') is not None:
-        build_data(cfg, args.config, 'val_dataloader')
-    imports = cfg.get('custom_imports') or {}
-    names = imports.get('imports') or []
-    names = [names] if isinstance(names, str) else list(names)
-    if 'smallobj_mm' not in names:  # else other programs than ours would not know SSLPretrained
-        cfg.custom_imports = {**imports, 'imports': [*names, 'smallobj_mm']}
-    return name_run(cfg, args.config)
-
-
-def name_run(cfg: Config, path: str) -> Config:
-    """Let a run be called like the config it is made of."""
-    if cfg.get('experiment_name') is None:
-        cfg.experiment_name = Path(path).stem
-    return cfg
-
-
-def scope_of(cfg: Config) -> str:
-    """The framework of a config."""
-    return cfg.get('default_scope') or 'mmengine'
-
-
-def build_data(cfg: Config, path: str, loader: str) -> None:
-    """Build a data set, which reads its lists and labels and stops where some are missing.
-
-    Raises:
-        UserError: The config has no such data set.
-    """
-    dataset = (cfg.get(loader) or {}).get('dataset')
-    if dataset is None:
-        raise UserError(
-            f'config {path}: {loader}.dataset not found, expected the data to train on; give a '
-            'config that has them'
-        )
-    with DefaultScope.overwrite_default_scope(scope_of(cfg)):
-        DATASETS.build(copy.deepcopy(dataset))
-
-
-def backbone_tensors(cfg: Config) -> dict[str, Tensor]:
-    """The tensors of a config's backbone, without counters of batches."""
-    with DefaultScope.overwrite_default_scope(scope_of(cfg)):
-        backbone = MODELS.build({**copy.deepcopy(cfg.model.backbone), 'init_cfg': None})
-    state = backbone.state_dict()
-    return {name: t for name, t in state.items() if not name.endswith('num_batches_tracked')}
-
-
-def check_fit(pretrain: Config, finetune: Config, args: argparse.Namespace) -> None:
-    """Check that the backbone to fine-tune takes all its tensors from the pretrained one.
-
-    Raises:
-        UserError: If one is missing there or has another shape.
-    """
-    made, wanted = backbone_tensors(pretrain), backbone_tensors(finetune)
-    others = [n for n, t in wanted.items() if n not in made or made[n].shape != t.shape]
-    if others:
-        raise UserError(
-            f'config {args.config}: {len(others)} of the {len(wanted)} tensors of its backbone '
-            f'are not in the pretrained one, the first is {others[0]} '
-            f'{tuple(wanted[others[0]].shape)}; expected the depth, width and stem of the backbone '
-            f'of {args.pretrain_config}; give a config with such a ResNet'
-        )
-
-
-def check_made_before(stamp: Path, settings: dict, made: list[Path]) -> None:
-    """Refuse what an earlier call has made from other images or settings.
+class Stage:
+    """A training of the chain: its config, written beside its work-dir.
 
     Args:
-        stamp: File of the settings of the earlier call.
-        settings: Those of this call, as JSON holds them.
-        made: What the earlier call has made and this one would go on from.
-
-    Raises:
-        UserError: If there is something and it is not known to be made with these settings.
+        name: Of its folder and its config in ``work_dir``.
+        cfg: Its config.
+        work_dir: Folder of the chain.
+        amp: Mixed precision.
     """
-    found = read_stamp(str(stamp.parent), stamp.name)
-    if not made or found == settings:
-        return
-    if not found:
-        what = f'no {stamp.name} tells what they were made from'
-    else:
-        before, now = dict(leaves(found)), dict(leaves(settings))
-        differ = [k for k in dict.fromkeys([*now, *before]) if now.get(k) != before.get(k)]
-        shown = [f'{k} was {before.get(k)!r}, is now {now.get(k)!r}' for k in differ[:3]]
-        shown += [f'and {len(differ) - 3} more'] * (len(differ) > 3)
-        what = 'made before with other settings of the pretraining: ' + '; '.join(shown)
-    raise UserError(
-        f'{" and ".join(map(str, made))}: {what}; give another --work-dir, or delete '
-        f'{"them" if len(made) > 1 else "it"} to pretrain anew'
-    )
 
+    def __init__(self, name: str, cfg: Config, work_dir: Path, amp: bool) -> None:
+        self.name = name
+        self.cfg = cfg
+        self.folder = work_dir / name
+        self.config = work_dir / f'{name}.py'
+        self.amp = amp
 
-def settings_of_weights(cfg: Config) -> dict:
-    """What the weights of a pretraining follow from, as JSON holds it."""
-    every = cfg.to_dict()
-    settings = {key: every[key] for key in _OF_THE_WEIGHTS if key in every}
-    loader = settings['train_dataloader']
-    settings['train_dataloader'] = {k: v for k, v in loader.items() if k not in _OF_THE_MACHINE}
-    return json.loads(json.dumps(settings, default=str))
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier call has left a checkpoint."""
+        return (self.folder / 'last_checkpoint').is_file()
 
+    def write(self) -> None:
+        """Write the config. Paths go into files: on a command line, a comma makes lists of them."""
+        atomic_write_text(self.config, self.cfg.pretty_text)
 
-def leaves(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
-    """``a.b.0`` -> value, of nested dicts and lists."""
-    if isinstance(value, (dict, list)):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(inner, f'{name}.{key}' if name else str(key))
-    else:
-        yield name, value
-
-
-def last_checkpoint(work_dir: Path) -> str:
-    """Where a finished run left its weights.
-
-    Raises:
-        FileNotFoundError: It left none.
-    """
-    pointer = work_dir / 'last_checkpoint'
-    if not pointer.is_file():
-        raise FileNotFoundError(
-            f'{pointer}: no such file, expected a checkpoint of the pretraining; see its log, the '
-            'config must save checkpoints'
+    def estimate(self) -> float:
+        """Say how long it will take, and return the seconds."""
+        cfg = copy.deepcopy(self.cfg)
+        cfg.model.backbone.pop('init_cfg', None)  # the weights are not there yet
+        if self.amp:
+            enable_amp(cfg)
+        time = measure_training_time(cfg)
+        print(
+            f'== {self.name}: {time.steps} steps of {time.step:.2g} s, {duration(time.seconds)} '
+            'besides evaluations',
+            flush=True,
         )
-    return pointer.read_text().strip()
+        return time.seconds
+
+    def run(self) -> None:
+        """Train, or go on."""
+        amp = ['--amp'] if self.amp else []
+        train = (TOOLS / 'train.py', self.config, '--work-dir', self.folder, '--resume')
+        run_tool(*train, *amp, announce=True)
+
+
+def make_stages(args: argparse.Namespace, backbone: Path) -> tuple[Stage | None, list[Stage]]:
+    """The pretraining, if any, and the trainings of the detector; their data are looked for.
+
+    Raises:
+        FileNotFoundError: A config or data are missing.
+        UserError: A config does not fit.
+    """
+    work_dir = Path(args.work_dir)
+    is_random = args.arm == 'random' and args.pretrain_config is None
+    if is_random and args.compare:
+        raise UserError('--arm random --compare: both are the same; leave one of them out')
+    if is_random:
+        finetune = read_finetune_config(args.config, None, args.cfg_options)
+        return None, [Stage('random', finetune, work_dir, args.amp)]
+    name = args.pretrain_config or ARMS[args.arm][0]  # first what is wrong with the images
+    pretrain = read_pretrain_config(name, args.images, args.pretrain_options)
+    finetune = read_finetune_config(args.config, backbone, args.cfg_options)
+    if args.pretrain_config is None:
+        name = choose_pretrain_config(args.arm, finetune)
+        pretrain = read_pretrain_config(name, args.images, args.pretrain_options)
+    check_fit(pretrain, finetune, name, args.config)
+    detectors = [Stage('finetune', finetune, work_dir, args.amp)]
+    if args.compare:
+        cfg = read_finetune_config(args.config, None, args.cfg_options)
+        detectors.append(Stage('random', cfg, work_dir, args.amp))
+    return Stage('pretrain', pretrain, work_dir, args.amp), detectors
+
+
+def pretrain_backbone(stage: Stage, backbone: Path) -> None:
+    """Pretrain and hand over, unless an earlier call has."""
+    if backbone.is_file():  # written whole, and only when pretraining was over
+        print(f'== {backbone} is there: pretraining is over', flush=True)
+        return
+    stage.run()
+    export = TOOLS / 'model_converters' / 'export_backbone.py'
+    run_tool(export, last_checkpoint(stage.folder), backbone, announce=True)
+
+
+def compare(pretrain: Stage | None, detectors: Sequence[Stage], file: Path) -> None:
+    """Draw the learning curves and what the detectors find in validation images."""
+    metric = main_metric(detectors[0].folder)
+    names = {'finetune': 'pretrained', 'random': 'random weights'}
+    curves = {
+        names[stage.name]: read_curve(stage.folder, metric) if metric else [] for stage in detectors
+    }
+    loss = [] if pretrain is None else read_curve(pretrain.folder, 'loss')
+    rows = draw_rows({names[stage.name]: stage for stage in detectors})
+    atomic_write_bytes(file, draw_pretraining(loss, curves, metric or 'no evaluation', rows))
+    print(f'== {file}: learning curves, and what is found')
+
+
+def draw_rows(detectors: dict[str, Stage]) -> list[dict[str, np.ndarray]]:
+    """Truth and findings in some validation images of a detector; no rows for other models."""
+    cfg = next(iter(detectors.values())).cfg
+    loader: Any = cfg.get('val_dataloader')
+    if cfg.get('default_scope') != 'mmdet' or loader is None:
+        return []
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        dataset = DATASETS.build(copy.deepcopy(loader.dataset))
+    infos = [dataset.get_data_info(n) for n in range(0, len(dataset), -(-len(dataset) // 50))]
+    infos.sort(key=lambda info: -len(info['instances']))
+    classes = dataset.metainfo['classes']
+    rows: list[dict[str, np.ndarray]] = [{} for _ in infos[:PICTURES]]
+    for title, stage in detectors.items():
+        inferencer = SmallObjectInferencer(str(stage.config), last_checkpoint(stage.folder))
+        for row, info in zip(rows, infos):
+            (result,) = inferencer(info['img_path'])
+            if result.image is None:  # unreadable: the training has warned of it
+                continue
+            if not row:
+                row['truth'] = draw_truth(result.image, info['instances'], classes)
+            row[title] = result.draw()
+    return [row for row in rows if row]
+
+
+def draw_truth(image: np.ndarray, objects: list[dict], classes: Sequence[str]) -> np.ndarray:
+    """The labelled boxes of an image."""
+    kept = [one for one in objects if not one.get('ignore_flag')]
+    boxes = np.array([one['bbox'] for one in kept], dtype=np.float64).reshape(-1, 4)
+    labels = np.array([one['bbox_label'] for one in kept], dtype=np.int64)
+    return draw_sample(image, boxes, labels, np.zeros((0, 4)), classes)
 
 
 def main() -> None:
-    """Both stages."""
+    """Both stages, and the picture."""
     with errors_in_one_line():
         args = parse_args()
         work_dir = Path(args.work_dir)
         backbone = work_dir / 'backbone.safetensors'
-        pretrain, finetune = work_dir / 'pretrain', work_dir / 'finetune'
-        amp = ['--amp'] if args.amp else []
-        configs = read_pretrain_config(args), read_finetune_config(args, backbone)
-        check_fit(*configs, args)
-        stamp, settings = work_dir / 'backbone.json', settings_of_weights(configs[0])
-        folders = [f for f in (pretrain, finetune) if (f / 'last_checkpoint').is_file()]
-        check_made_before(stamp, settings, [backbone] * backbone.is_file() + folders)
-        # Paths go into files: on a command line, a comma would make a list of them.
-        for stage, cfg in zip(('pretrain', 'finetune'), configs):
-            atomic_write_text(work_dir / f'{stage}.py', cfg.pretty_text)
-        atomic_write_json(stamp, settings, indent=2)
-        if backbone.is_file():  # written whole, and only when pretraining was over
-            print(f'== {backbone} is there: pretraining is over', flush=True)
-        else:
-            train = (TOOLS / 'train.py', work_dir / 'pretrain.py', '--work-dir', pretrain)
-            run_tool(*train, '--resume', *amp, announce=True)
-            export = TOOLS / 'model_converters' / 'export_backbone.py'
-            run_tool(export, last_checkpoint(pretrain), backbone, announce=True)
-        train = (TOOLS / 'train.py', work_dir / 'finetune.py', '--work-dir', finetune)
-        run_tool(*train, '--resume', *amp, announce=True)
-        print(f'== done: {last_checkpoint(finetune)}')
+        pretrain, detectors = make_stages(args, backbone)
+        stages = [*([] if pretrain is None else [pretrain]), *detectors]
+        if pretrain is not None:
+            stamp, settings = work_dir / 'backbone.json', settings_of_weights(pretrain.cfg)
+            made = [s.folder for s in stages if s.begun and s.name != 'random']
+            check_made_before(stamp, settings, [backbone] * backbone.is_file() + made)
+            atomic_write_json(stamp, settings, indent=2)
+        for stage in stages:
+            stage.write()
+        total = sum([stage.estimate() for stage in stages if not stage.begun])
+        if total:
+            print(f'== in all about {duration(total)} on this machine', flush=True)
+        if pretrain is not None:
+            pretrain_backbone(pretrain, backbone)
+        for stage in detectors:
+            stage.run()
+        compare(pretrain, detectors, work_dir / 'comparison.png')
+        print(f'== done: {last_checkpoint(detectors[0].folder)}')
 
 
 if __name__ == '__main__':

@@ -85,4 +85,7 @@ custom_hooks = [
 ]
 model = dict(bbox_head=dict(num_classes=1))  # becomes the number of classes of the data
 log_processor = dict(by_epoch=False)
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=val_interval, save_best=None))
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=val_interval, save_best=None),
+)

@@ -61,6 +61,6 @@ custom_hooks = [
 ]
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
-    logger=dict(interval=20),  # iterations
+    logger=dict(interval=20, log_metric_by_epoch=False),  # iterations
     checkpoint=dict(by_epoch=False, interval=max_iters, save_best=None),
 )

@@ -75,5 +75,6 @@ custom_hooks = [
 ]
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=val_interval, save_best=None)  # the last count
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=val_interval, save_best=None),  # the last count
 )

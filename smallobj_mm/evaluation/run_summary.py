@@ -6,7 +6,7 @@ import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from smallobj_mm.utils.errors import UserError
 
@@ -39,12 +39,70 @@ class Spread:
         return f'{self.mean:.4f}' if self.std is None else f'{self.mean:.4f} ± {self.std:.4f}'
 
 
+def read_records(work_dir: Union[str, Path]) -> List[Dict[str, float]]:
+    """The lines of a run's logs, of the training and of evaluations, in the order of the files.
+
+    Args:
+        work_dir: Folder of a run of ``tools/train.py``; a resumed run has several logs in it.
+
+    Raises:
+        FileNotFoundError: There is no log in the folder.
+        UserError: A log is damaged.
+    """
+    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    if not files:
+        raise FileNotFoundError(
+            f'{work_dir}: no */vis_data/scalars.json, expected the work-dir of a run'
+        )
+    records = []
+    for file in files:
+        for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                raise UserError(f'{file}, line {number}: not readable as JSON') from None
+    return records
+
+
+def is_evaluation(record: Dict[str, float]) -> bool:
+    """Whether a record is of an evaluation: those of training have a loss, metrics a prefix."""
+    return any('/' in name for name in record) and 'loss' not in record
+
+
+def read_curve(work_dir: Union[str, Path], name: str) -> List[Tuple[float, float]]:
+    """A value over the steps of a run, such as ``loss`` or ``smallobj/AP50``.
+
+    Args:
+        work_dir: Folder of a run.
+        name: As in the log.
+
+    Returns:
+        ``(step, value)`` in rising order; of a step that was repeated after a restart the last.
+        The step of an evaluation is its epoch, or iteration where training counts these.
+    """
+    values = {r['step']: r[name] for r in read_records(work_dir) if name in r and 'step' in r}
+    return sorted(values.items())
+
+
+def main_metric(work_dir: Union[str, Path]) -> Optional[str]:
+    """The metric of a run that people look at: AP50, else the first of its evaluations.
+
+    Returns:
+        Its name in the log; None if nothing was evaluated.
+    """
+    try:
+        names = [name for name in read_last_metrics(work_dir) if '/' in name]
+    except UserError:
+        return None
+    ends = ('/AP50', '/bbox_mAP_50', '/mAP', '/IoU', '/mIoU')
+    return next((name for end in ends for name in names if name.endswith(end)), names[0])
+
+
 def read_last_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
     """The metrics of the last evaluation in a work-dir.
 
     Args:
-        work_dir: Folder of a run of ``tools/train.py``; a resumed run has several logs in it, of
-            which the record with the highest step counts.
+        work_dir: Folder of a run; the record with the highest step counts.
 
     Returns:
         The metrics by their names in the log, and ``step``, the epoch or iteration.
@@ -53,22 +111,10 @@ def read_last_metrics(work_dir: Union[str, Path]) -> Dict[str, float]:
         FileNotFoundError: There is no log in the folder.
         UserError: A log is damaged, or no evaluation is in any.
     """
-    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    if not files:
-        raise FileNotFoundError(
-            f'{work_dir}: no */vis_data/scalars.json, expected the work-dir of a run'
-        )
     best: Dict[str, float] = {}
-    for file in files:
-        for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                raise UserError(f'{file}, line {number}: not readable as JSON') from None
-            # Records of training have a loss; metrics have a prefix.
-            if any('/' in name for name in record) and 'loss' not in record:
-                if record.get('step', 0) >= best.get('step', 0):
-                    best = record
+    for record in read_records(work_dir):
+        if is_evaluation(record) and record.get('step', 0) >= best.get('step', 0):
+            best = record
     if not best:
         raise UserError(f'{work_dir}: its logs hold no evaluation; let the run end first')
     return best

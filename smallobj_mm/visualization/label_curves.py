@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from .irstd_figure import figure_png
 
 #: Colors that color-blind readers can tell apart (Okabe and Ito, 2008).
-_COLORS = ('#000000', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+COLORS = ('#000000', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
 
 def draw_label_curves(
@@ -43,7 +43,7 @@ def draw_label_curves(
         places = [number * 1.02 ** (index - (len(arms) - 1) / 2) for number in shown]
         axes.errorbar(
             places, means, yerr=spreads, label=arm, marker='o', markersize=4, capsize=3,
-            linewidth=1.5, color=_COLORS[index % len(_COLORS)],
+            linewidth=1.5, color=COLORS[index % len(COLORS)],
         )  # fmt: skip
     axes.set_xscale('log')
     axes.set_xticks(numbers, [str(number) for number in numbers])

@@ -55,6 +55,13 @@ def test_short_runs(leaf):
     assert cosine.begin < cosine.end == cfg.train_cfg[length] == 2
 
 
+def test_evaluations_are_logged_at_their_step(cfg):
+    """In runs that count iterations, mmengine's log says "epoch 0" unless it is told otherwise."""
+    if cfg.train_cfg.type == 'IterBasedTrainLoop':
+        assert cfg.default_hooks.logger.log_metric_by_epoch is False
+        assert cfg.default_hooks.checkpoint.by_epoch is False and not cfg.log_processor.by_epoch
+
+
 def other(value):
     """A value of the same kind that is not the given one."""
     if value is None or isinstance(value, str):

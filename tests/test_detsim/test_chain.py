@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Both stages in one command, and what another call makes of an interrupted one."""
 
-import importlib.util
 import re
 import runpy
 import shutil
@@ -17,8 +16,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.engine import pretraining_chain
 from smallobj_mm.models.initializers import ssl_pretrained
-from smallobj_mm.registry import MODELS
+from smallobj_mm.registry import DATASETS, MODELS
+from smallobj_mm.utils.configs import read_config
 
 pytest.importorskip('mmdet')
 
@@ -109,7 +110,10 @@ def test_both_stages_and_again(chain, tmp_path, monkeypatch, capsys):
     pretrained = load_plain(both / 'pretrain/epoch_1.pth')['state_dict']
     backbone = load_plain(both / 'backbone.safetensors')
     assert torch.equal(backbone['conv1.weight'], pretrained['backbone.conv1.weight'])
-    assert '"recipe": "pretrain"' in capsys.readouterr().out  # the name of the given config
+    printed = capsys.readouterr().out
+    assert '"recipe": "pretrain"' in printed  # the name of the given config
+    assert re.search('== pretrain: 2 steps of .* s, .*\n== finetune: 1 steps of', printed)
+    assert cv2.imread(str(both / 'comparison.png')).shape[1] > 500
     finished = load_plain(both / 'finetune/epoch_1.pth')['state_dict']
     assert any(name.startswith('bbox_head') for name in finished)
     # What stopped after the first stage, or was asked for more epochs, goes on.
@@ -138,23 +142,12 @@ def test_both_stages_and_again(chain, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def tool(repo_root):
-    """The tool as a module."""
-    path = repo_root / 'tools/pretrain_and_finetune.py'
-    spec = importlib.util.spec_from_file_location('pretrain_and_finetune', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def derived(tool, tmp_path, monkeypatch):
+def derived(tmp_path, monkeypatch):
     """Makes the config of the second stage, written and read again; the data may be missing."""
-    monkeypatch.setattr(tool, 'build_data', lambda *args: None)
+    monkeypatch.setattr(pretraining_chain, 'build_data', lambda *args: None)
 
     def make(config, checkpoint, **options):
-        args = SimpleNamespace(config=str(config), cfg_options=options)
-        cfg = tool.read_finetune_config(args, checkpoint)
+        cfg = pretraining_chain.read_finetune_config(str(config), checkpoint, options)
         (tmp_path / 'derived.py').write_text(cfg.pretty_text)
         cfg = Config.fromfile(tmp_path / 'derived.py')
         assert cfg.experiment_name == Path(config).stem
@@ -228,6 +221,22 @@ def test_stock_configs(framework, name, derived, weights, installed_config):
     assert all((tensor == 3).all() for tensor in backbone.state_dict().values())
 
 
+@pytest.mark.parametrize('arm', [arm for arm, names in pretraining_chain.ARMS.items() if names])
+@pytest.mark.parametrize(
+    ('config', 'width'),
+    [('obsdm_t_demo', 32), ('obsdm_s_hituav', 64), ('obsdm_r18_railworker', 64)],
+)
+def test_ways_of_pretraining(arm, config, width, images):
+    """By name; each has a config for the backbone of either width, and takes the user's folder."""
+    finetune = read_config(config)
+    name = pretraining_chain.choose_pretrain_config(arm, finetune)
+    cfg = pretraining_chain.read_pretrain_config(name, str(images), {})
+    assert pretraining_chain.backbone_tensors(cfg)['conv1.weight'].shape[0] == width
+    pretraining_chain.check_fit(cfg, finetune, name, config)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        assert len(DATASETS.build(cfg.train_dataloader.dataset)) == len(list(images.iterdir()))
+
+
 SAID_BEFORE = {
     'no folder': (dict(images='nowhere'), 'nowhere: no such folder'),
     'no images': (dict(images='empty'), 'no images found'),
@@ -261,6 +270,10 @@ SAID_BEFORE = {
     'no list of images': (
         dict(options=['--pretrain-options', 'image_list=list.txt']),
         'list.txt: no such file',
+    ),
+    'twice the same': (
+        dict(options=['--arm', 'random', '--compare']),
+        '--arm random --compare: both are the same',
     ),
     'no value': (dict(options=['--pretrain-options', 'foo']), "--pretrain-options: found 'foo'"),
     'no value either': (dict(options=['--cfg-options', 'a=1', 'b']), "--cfg-options: found 'b'"),

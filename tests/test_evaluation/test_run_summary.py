@@ -4,7 +4,9 @@ import json
 import pytest
 
 from smallobj_mm.evaluation.run_summary import (
+    main_metric,
     markdown_table,
+    read_curve,
     read_last_metrics,
     summarize_runs,
 )
@@ -25,6 +27,24 @@ def test_the_last_evaluation_counts(tmp_path):
     write_run(tmp_path / 'run', metric(0.1, 2), metric(0.2, 4))
     write_run(tmp_path / 'run', metric(0.3, 6), started='20260102_000000')  # resumed
     assert read_last_metrics(tmp_path / 'run') == metric(0.3, 6)
+
+
+def test_curves(tmp_path):
+    """Of a step that came again after a restart the last value counts."""
+    write_run(tmp_path / 'run', metric(0.1, 2), metric(0.2, 4))
+    write_run(tmp_path / 'run', metric(0.25, 4), metric(0.3, 6), started='20260102_000000')
+    assert read_curve(tmp_path / 'run', 'a/AP') == [(2, 0.1), (4, 0.25), (6, 0.3)]
+    assert read_curve(tmp_path / 'run', 'loss') == [(900, 1.0)]
+    assert read_curve(tmp_path / 'run', 'b/AP') == []
+
+
+def test_the_metric_that_people_look_at(tmp_path):
+    write_run(tmp_path / 'boxes', metric(0.1, 2))
+    assert main_metric(tmp_path / 'boxes') == 'a/AP50'
+    write_run(tmp_path / 'classes', {'accuracy/top1': 3.0, 'step': 1})
+    assert main_metric(tmp_path / 'classes') == 'accuracy/top1'
+    write_run(tmp_path / 'none')
+    assert main_metric(tmp_path / 'none') is None
 
 
 def test_groups_by_name_without_seed(tmp_path):
