@@ -23,6 +23,9 @@ train_dataloader = dict(
     )
 )
 model = dict(
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),  # obsdm_s
+    teacher_mean=[127, 127, 127],  # of its own training
+    teacher_std=[128, 128, 128],
     backbone=dict(base_channels=64, out_indices=(0, 1, 2, 3)),
     teacher=dict(out_indices=(0, 1, 2, 3)),  # strides 4 to 32
     student_channels=[64, 128, 256, 512],
