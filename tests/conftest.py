@@ -1,10 +1,12 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by all tests."""
 
+import importlib.util
 import os
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Iterator
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -31,6 +33,20 @@ def fixed_seed() -> Iterator[None]:
 def repo_root() -> Path:
     """Root of the repository."""
     return _ROOT
+
+
+@pytest.fixture(scope='session')
+def load_tool() -> Callable[[str], ModuleType]:
+    """Function that imports a tool anew by its path below ``tools``, without the ending."""
+
+    def load(name: str) -> ModuleType:
+        path = _ROOT / 'tools' / f'{name}.py'
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope='session')

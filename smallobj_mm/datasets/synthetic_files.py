@@ -118,16 +118,33 @@ def _write_all(folder: str, parameters: dict) -> None:
             tuple(parameters['object_size']),
             parameters['max_objects'],
         )
-        _write_image(osp.join(folder, 'JPEGImages', f'{name}.jpg'), scene.image)
-        _write_image(osp.join(folder, 'masks', f'{name}.png'), scene.mask)
+        write_image(osp.join(folder, 'JPEGImages', f'{name}.jpg'), scene.image)
+        write_image(osp.join(folder, 'masks', f'{name}.png'), scene.mask)
         text = _voc_xml(f'{name}.jpg', scene, STYLES[parameters['style']])
         _write_text(osp.join(folder, 'Annotations', f'{name}.xml'), text)
-    num_val = min(max(round(count * parameters['val_fraction']), 1), count - 1)
-    for split, part in (('train', names[:-num_val]), ('val', names[-num_val:])):
-        _write_text(osp.join(folder, 'ImageSets', 'Main', f'{split}.txt'), '\n'.join(part) + '\n')
+    lists = [osp.join(folder, 'ImageSets', 'Main', f'{split}.txt') for split in ('train', 'val')]
+    write_lists(lists, names, parameters['val_fraction'])
 
 
-def _write_image(path: str, image: np.ndarray) -> None:
+def write_lists(paths: Sequence[str], names: Sequence[str], fraction: float) -> None:
+    """Write the names of the images to train and of the others, which are the last.
+
+    Args:
+        paths (Sequence[str]): The two files.
+        names (Sequence[str]): All names.
+        fraction (float): Share of the others; each list has one name at least.
+    """
+    number = min(max(round(len(names) * fraction), 1), len(names) - 1)
+    for path, part in zip(paths, (names[:-number], names[-number:])):
+        _write_text(path, '\n'.join(part) + '\n')
+
+
+def write_image(path: str, image: np.ndarray) -> None:
+    """Write an image in the format of the path's ending.
+
+    Raises:
+        UserError: OpenCV cannot.
+    """
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.endswith('.jpg') else []
     if not cv2.imwrite(path, image, options):
         raise UserError(f'{path}: OpenCV could not write the image')

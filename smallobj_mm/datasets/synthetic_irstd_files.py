@@ -5,13 +5,13 @@ import os
 import os.path as osp
 from typing import Sequence
 
-import cv2
 import numpy as np
 
 from smallobj_mm.utils.errors import UserError
 
 from .irstd_scene import render_ir_scene
 from .stamped_folder import make_stamped_folder
+from .synthetic_files import write_image, write_lists
 
 #: File that tells what a folder was made from.
 IRSTD_STAMP = 'synthetic_irstd.json'
@@ -96,11 +96,8 @@ def _write_all(folder: str, parameters: dict) -> None:
             parameters['max_targets'],
         )
         for sub, picture in (('images', scene.image), ('masks', scene.mask)):
-            path = osp.join(folder, sub, f'{name}.png')
-            if not cv2.imwrite(path, picture):
-                raise UserError(f'{path}: OpenCV could not write the image')
-    num_test = min(max(round(count * parameters['test_fraction']), 1), count - 1)
-    for split, part in (('train', names[:-num_test]), ('test', names[-num_test:])):
-        path = osp.join(folder, 'img_idx', f'{split}_{_LIST_NAME}.txt')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write('\n'.join(part) + '\n')
+            write_image(osp.join(folder, sub, f'{name}.png'), picture)
+    lists = [
+        osp.join(folder, 'img_idx', f'{split}_{_LIST_NAME}.txt') for split in ('train', 'test')
+    ]
+    write_lists(lists, names, parameters['test_fraction'])

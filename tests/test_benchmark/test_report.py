@@ -2,7 +2,6 @@
 """Stages of a toy segmentor, and what is written about them."""
 
 import importlib
-import importlib.util
 import json
 import time
 from pathlib import Path
@@ -132,11 +131,8 @@ def test_report(tmp_path):
     assert cv2.imread(str(tmp_path / 'out' / 'speed.png')).shape[1] > 800
 
 
-def test_tool_reports_several_configs(repo_root, tmp_path, monkeypatch, capsys):
-    path = repo_root / 'tools' / 'analysis_tools' / 'benchmark.py'
-    spec = importlib.util.spec_from_file_location('benchmark_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_tool_reports_several_configs(load_tool, tmp_path, monkeypatch, capsys):
+    tool = load_tool('analysis_tools/benchmark')
     asked = []
 
     def measured(config, weights, options, progress):

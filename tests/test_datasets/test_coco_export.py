@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Export to COCO JSON, through the command too."""
 
-import importlib.util
 import json
 
 import pytest
@@ -18,12 +17,9 @@ from smallobj_mm.utils.errors import errors_in_one_line
 
 
 @pytest.fixture(scope='module')
-def command(repo_root):
+def command(load_tool):
     """tools/dataset_converters/to_coco.py: from arguments to the exit status."""
-    path = repo_root / 'tools' / 'dataset_converters' / 'to_coco.py'
-    spec = importlib.util.spec_from_file_location('to_coco', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('dataset_converters/to_coco')
 
     def run(arguments):
         try:

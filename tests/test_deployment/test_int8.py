@@ -3,7 +3,6 @@
 
 import copy
 import dataclasses
-import importlib.util
 
 import pytest
 import torch
@@ -271,12 +270,8 @@ def test_table():
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'deployment' / 'export.py'
-    spec = importlib.util.spec_from_file_location('export_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('deployment/export')
 
 
 def test_tool(with_data, tool, tmp_path, capsys):

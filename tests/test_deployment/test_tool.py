@@ -1,20 +1,14 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """tools/deployment/export.py"""
 
-import importlib.util
-
 import pytest
 
 from smallobj_mm.benchmark.latency import latency_table, measure
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'deployment' / 'export.py'
-    spec = importlib.util.spec_from_file_location('export_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('deployment/export')
 
 
 def test_export(systems, tool, tmp_path, capsys):

@@ -1,5 +1,4 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-import importlib.util
 
 import cv2
 import mmengine
@@ -32,13 +31,9 @@ val_dataloader = dict(dataset=dict(
 
 
 @pytest.fixture
-def tool(repo_root, monkeypatch):
+def tool(load_tool, monkeypatch):
     monkeypatch.delenv('DISPLAY', raising=False)
-    path = repo_root / 'tools' / 'analysis_tools' / 'browse_dataset.py'
-    spec = importlib.util.spec_from_file_location('browse_dataset', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('analysis_tools/browse_dataset')
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """tools/analysis_tools/dataset_doctor.py with a model that finds what is bright."""
 
-import importlib.util
 import json
 
 import cv2
@@ -15,12 +14,8 @@ BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (150, 60, 190, 90)]
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'analysis_tools' / 'dataset_doctor.py'
-    spec = importlib.util.spec_from_file_location('dataset_doctor', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('analysis_tools/dataset_doctor')
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The command that writes interior and boundary maps."""
 
-import importlib.util
-
 import cv2
 import numpy as np
 import pytest
@@ -11,12 +9,8 @@ PARTS = ('interior', 'boundary')
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'dataset_converters' / 'decouple_labels.py'
-    spec = importlib.util.spec_from_file_location('decouple_labels', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('dataset_converters/decouple_labels')
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-import importlib.util
 import json
 
 import cv2
@@ -13,12 +12,8 @@ from smallobj_mm.utils.probability_maps import decode_probabilities, encode_prob
 
 
 @pytest.fixture
-def tool(repo_root):
-    path = repo_root / 'tools' / 'analysis_tools' / 'evaluate_maps.py'
-    spec = importlib.util.spec_from_file_location('evaluate_maps', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('analysis_tools/evaluate_maps')
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-import importlib.util
 import re
 
 import cv2
@@ -36,12 +35,8 @@ train_dataloader = dict(dataset=dict(
 
 
 @pytest.fixture
-def tool(repo_root):
-    path = repo_root / 'tools' / 'analysis_tools' / 'fit_anchors.py'
-    spec = importlib.util.spec_from_file_location('fit_anchors', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('analysis_tools/fit_anchors')
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Thresholds of held-out images in the header of a file of weights."""
 
-import importlib.util
 import json
 
 import cv2
@@ -20,12 +19,8 @@ LEVELS = [4, 8]
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'analysis_tools' / 'fix_operating_points.py'
-    spec = importlib.util.spec_from_file_location('fix_operating_points', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('analysis_tools/fix_operating_points')
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 """tools/infer.py in this process, with models that find what is bright."""
 
 import csv
-import importlib.util
 import json
 import os
 import sys
@@ -22,12 +21,8 @@ BOXES = [(10, 12, 16, 18), (84, 50, 92, 58), (150, 60, 190, 90)]
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    path = repo_root / 'tools' / 'infer.py'
-    spec = importlib.util.spec_from_file_location('infer', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('infer')
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 """Probability maps and pictures of tools/test.py, and the tools that read and draw them."""
 
 import importlib
-import importlib.util
 import json
 import os
 import runpy
@@ -20,14 +19,6 @@ from smallobj_mm.utils.errors import errors_in_one_line
 
 pytest.importorskip('mmseg')
 HERE = Path(__file__).resolve().parent
-
-
-def load(repo_root, name):
-    path = repo_root / 'tools' / 'analysis_tools' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def call(tool, capsys, *arguments):
@@ -91,14 +82,14 @@ def tested(task, repo_root):
     return out
 
 
-def test_maps_give_the_figures_of_the_test(tested, task, repo_root, capsys):
+def test_maps_give_the_figures_of_the_test(tested, task, load_tool, capsys):
     maps = sorted((tested / 'maps').iterdir())
     assert [path.name for path in maps] == ['im0.png', 'im1.png', 'im2.png']
     for path in maps:
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         image = cv2.imread(str(task / 'images' / path.name))
         assert values.dtype == np.uint8 and values.shape == image.shape[:2]
-    tool = load(repo_root, 'evaluate_maps')
+    tool = load_tool('analysis_tools/evaluate_maps')
     file = tested / 'again.json'
     status, _, err = call(
         tool, capsys, tested / 'maps', task / 'masks', '--threshold', 0.25, 0.5, '--json', file,
@@ -137,8 +128,8 @@ def test_probability_maps_are_those_of_segmentation(repo_root, monkeypatch, caps
 
 
 @pytest.mark.parametrize(('config', 'panels'), [('three', 5), ('one', 3)])
-def test_visualize_a_model(task, repo_root, tmp_path, monkeypatch, capsys, config, panels):
-    tool = load(repo_root, 'visualize_irstd')
+def test_visualize_a_model(task, load_tool, tmp_path, monkeypatch, capsys, config, panels):
+    tool = load_tool('analysis_tools/visualize_irstd')
     drawn = []
     monkeypatch.setattr(
         tool, 'draw_figure', lambda *a, **k: drawn.append(k) or tool.draw_surfaces([])
@@ -158,8 +149,8 @@ def test_visualize_a_model(task, repo_root, tmp_path, monkeypatch, capsys, confi
         np.testing.assert_allclose(logit[inside], mask[inside] + 1, atol=1e-3)
 
 
-def test_visualize_folders_and_errors(tested, task, repo_root, tmp_path, capsys):
-    tool = load(repo_root, 'visualize_irstd')
+def test_visualize_folders_and_errors(tested, task, load_tool, tmp_path, capsys):
+    tool = load_tool('analysis_tools/visualize_irstd')
     folders = [
         '--pred-dir', tested / 'maps', '--gt-dir', task / 'masks', '--img-dir', task / 'images',
     ]  # fmt: skip
@@ -176,8 +167,8 @@ def test_visualize_folders_and_errors(tested, task, repo_root, tmp_path, capsys)
     assert status == 2 and 'expected a config of mmseg' in err
 
 
-def test_plot_curves(tested, repo_root, tmp_path, capsys):
-    tool = load(repo_root, 'plot_irstd_curves')
+def test_plot_curves(tested, load_tool, tmp_path, capsys):
+    tool = load_tool('analysis_tools/plot_irstd_curves')
     file, out = tested / 'metrics.json', tmp_path / 'fig' / 'curves.png'
     status, said, err = call(tool, capsys, file, file, '--labels', 'A', 'B', '--out', out)
     assert status == 0 and 'curves of A, B' in said, err

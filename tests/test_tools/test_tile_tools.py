@@ -1,7 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """evaluate_slices.py and benchmark_tiles.py with models that find what is bright."""
 
-import importlib.util
 import json
 
 import cv2
@@ -47,17 +46,9 @@ def task(toys, tmp_path_factory):
     return folder
 
 
-def load(repo_root, name):
-    path = repo_root / 'tools' / 'analysis_tools' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_slices_find_what_the_whole_does_not(task, repo_root, capsys):
+def test_slices_find_what_the_whole_does_not(task, load_tool, capsys):
     """A mosaic of 160x128 px is halved as a whole; tiles of 64 px stay, those of 80 nearly do."""
-    tool = load(repo_root, 'evaluate_slices')
+    tool = load_tool('analysis_tools/evaluate_slices')
     arguments = [task / 'sliced.py', task / 'det.pth', '--mosaic', '2x2', '--tile', 64, 80]
     tool.main(list(map(str, [*arguments, '--json', task / 'out.json', '--overlap', 0])))
     said = capsys.readouterr().out
@@ -70,8 +61,8 @@ def test_slices_find_what_the_whole_does_not(task, repo_root, capsys):
     assert said.splitlines()[-2].split()[:4] == ['tiles', 'of', '80', 'px']
 
 
-def test_errors_of_one_line(task, repo_root, capsys, monkeypatch):
-    tool = load(repo_root, 'evaluate_slices')
+def test_errors_of_one_line(task, load_tool, capsys, monkeypatch):
+    tool = load_tool('analysis_tools/evaluate_slices')
     for config, options, words in (
         ('sliced', ['--mosaic', '9x9'], 'the test set has 5 images'),
         ('sliced', ['--mosaic', '9'], 'expected COLUMNSxROWS'),
@@ -86,9 +77,9 @@ def test_errors_of_one_line(task, repo_root, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize('kind', ['det', 'seg'])
-def test_cost_of_tiles(task, repo_root, monkeypatch, kind):
+def test_cost_of_tiles(task, load_tool, monkeypatch, kind):
     """Memory in this process: a fresh one is asked for the same."""
-    tool = load(repo_root, 'benchmark_tiles')
+    tool = load_tool('analysis_tools/benchmark_tiles')
     base = [str(task / f'{kind}.py'), '--size', '200', '150', '--tile', '64', '--batch-size', '3']
     base += ['--weights', str(task / f'{kind}.pth'), '--rounds', '2', '--threads', '1']
 
@@ -106,8 +97,8 @@ def test_cost_of_tiles(task, repo_root, monkeypatch, kind):
     assert found['result'] == (200 * 150 * 5 if kind == 'seg' else 0)
 
 
-def test_random_weights(toys, task, repo_root):
-    tool = load(repo_root, 'benchmark_tiles')
+def test_random_weights(toys, task, load_tool):
+    tool = load_tool('analysis_tools/benchmark_tiles')
     inferencer = tool.build(tool.parse_args([str(task / 'seg.py')]))
     (sample,) = inferencer(np.zeros((32, 32, 3), np.uint8))
     assert sample.seg_logits.data.shape == (1, 32, 32)

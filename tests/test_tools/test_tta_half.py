@@ -2,7 +2,6 @@
 """``--tta`` and ``--half`` of tools/test.py and tools/infer.py."""
 
 import importlib
-import importlib.util
 import json
 import runpy
 import sys
@@ -68,10 +67,8 @@ def test_tested_with_views_and_in_half(task, repo_root, monkeypatch):
         assert 1 < np.abs(plain - half).max() < 0.02 * 2**16
 
 
-def test_options_of_the_inferencer(task, repo_root, tmp_path):
-    spec = importlib.util.spec_from_file_location('infer', repo_root / 'tools' / 'infer.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_options_of_the_inferencer(task, load_tool, tmp_path):
+    tool = load_tool('infer')
     arguments = [task / 'images', '--config', task / 'config.py', '--weights', task / 'toy.pth']
     arguments += ['--out', tmp_path / 'out', '--tta', '--half']
     tool.main(list(map(str, arguments)))

@@ -1,7 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Synthetic small targets, blended into any background."""
 
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -108,11 +108,9 @@ class SyntheticTargets(BasePasting):
         )
         if not kinds or not set(kinds) <= set(KINDS):
             raise UserError(f'SyntheticTargets: kinds is {kinds}, expected some of {tuple(KINDS)}')
-        for option, value in dict(dim_snr=dim_snr, contrast=contrast, psf=psf).items():
-            if len(value) != 2 or not 0 < value[0] <= value[1]:
-                raise UserError(
-                    f'SyntheticTargets: {option} is {value}, expected 0 < least <= largest'
-                )
+        self.dim_snr = self.positive_range('dim_snr', dim_snr)
+        self.contrast = self.positive_range('contrast', contrast)
+        self.psf = self.positive_range('psf', psf)
         if len(areas) != len(area_probs) or any(
             len(pair) != 2 or not 1 <= pair[0] <= pair[1] for pair in areas
         ):
@@ -134,9 +132,6 @@ class SyntheticTargets(BasePasting):
         self.areas = tuple((int(pair[0]), int(pair[1])) for pair in areas)
         self.area_probs = np.array(area_probs, float) / sum(area_probs)
         self.dim_prob = dim_prob
-        self.dim_snr: Tuple[float, float] = (float(dim_snr[0]), float(dim_snr[1]))
-        self.contrast: Tuple[float, float] = (float(contrast[0]), float(contrast[1]))
-        self.psf: Tuple[float, float] = (float(psf[0]), float(psf[1]))
         self.mask_level = mask_level
 
     def draw_patch(self, rng: np.random.Generator, enlarged: float) -> TargetPatch:

@@ -2,7 +2,7 @@
 """Copy-paste of real small targets."""
 
 import json
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -167,11 +167,9 @@ class TargetCopyPaste(BasePasting):
             raise UserError(
                 f'TargetCopyPaste: sources is {sources!r}, expected a list of configs of data sets'
             )
-        for option, value in dict(scale=scale, gain=gain, snr=snr).items():
-            if len(value) != 2 or not 0 < value[0] <= value[1]:
-                raise UserError(
-                    f'TargetCopyPaste: {option} is {value}, expected 0 < least <= largest'
-                )
+        self.scale = self.positive_range('scale', scale)
+        self.gain = self.positive_range('gain', gain)
+        self.snr = self.positive_range('snr', snr)
         if rotate < 0 or max_side < 1 or min_snr < 0:
             raise UserError(
                 f'TargetCopyPaste: rotate is {rotate}, max_side {max_side} and min_snr {min_snr}, '
@@ -179,10 +177,7 @@ class TargetCopyPaste(BasePasting):
             )
         self.sources = [dict(source) for source in sources]
         self._pools: Optional[List[List[TargetPatch]]] = None  # cut at first use
-        self.scale: Tuple[float, float] = (float(scale[0]), float(scale[1]))
         self.rotate = rotate
-        self.gain: Tuple[float, float] = (float(gain[0]), float(gain[1]))
-        self.snr: Tuple[float, float] = (float(snr[0]), float(snr[1]))
         self.max_side = max_side
         self.min_snr = min_snr
 

@@ -83,6 +83,17 @@ class BasePasting(BaseTransform):
         self.min_contrast = min_contrast
         self.attempts = attempts
 
+    @classmethod
+    def positive_range(cls, option: str, value: Sequence[float]) -> Tuple[float, float]:
+        """The least and the largest value of an option.
+
+        Raises:
+            UserError: They are not that, or not above 0.
+        """
+        if len(value) != 2 or not 0 < value[0] <= value[1]:
+            raise UserError(f'{cls.__name__}: {option} is {value}, expected 0 < least <= largest')
+        return float(value[0]), float(value[1])
+
     @cache_randomness
     def _seed(self) -> int:
         """Seed of everything that is drawn for an image."""
