@@ -43,6 +43,7 @@ ARMS = {
     'detsim': Arm('detsim/detsim_r18h_hituav.py'),
     'detsim-no-aux': Arm('detsim/detsim_r18h_hituav_no-aux.py'),
     'detsim-local-views': Arm('detsim/detsim_r18h_hituav_local-views.py'),
+    'synthetic': Arm('obsdm/obsdm_t_synthetic.py'),  # boxes of drawn shapes
     'distilled': Arm('distillation/distill_r18h_lite0.py'),
     'lite0-imagenet': Arm(finetune='obsdm/obsdm_lite0_hituav_few.py'),
 }
