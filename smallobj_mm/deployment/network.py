@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from .metadata import flatten
+from .output_names import name_maps
 from .postprocess import DetectionPostprocess, SegmentationPostprocess
 from .preprocess import ImagePreprocess, input_format
 
@@ -43,19 +44,26 @@ class ExportedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
+        self._head = 'bbox_head' if scope == 'mmdet' else 'decode_head'
         self.form = input_format(model.data_preprocessor)
         #: Also there where it is not part of the file: test images are made with it.
         self.preparation = ImagePreprocess(self.form)
         self.with_preprocess = with_preprocess
         self.postprocess: DetectionPostprocess | SegmentationPostprocess | None = None
         if with_postprocess:
-            head = getattr(model, 'bbox_head' if scope == 'mmdet' else 'decode_head', None)
             self.postprocess = (
-                DetectionPostprocess(head) if scope == 'mmdet' else SegmentationPostprocess(head)
+                DetectionPostprocess(self.head)
+                if scope == 'mmdet'
+                else SegmentationPostprocess(self.head)
             )
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         self.eval()
+
+    @property
+    def head(self) -> Any:
+        """The model's head; None where it has none of that kind."""
+        return getattr(self.model, self._head, None)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
@@ -74,4 +82,4 @@ class ExportedNetwork(nn.Module):
         maps, structure = flatten(self.model(torch.zeros(1, 3, side, side), mode='tensor'))
         if self.postprocess is not None:
             return self.postprocess.outputs, structure
-        return tuple(f'map_{index}' for index in range(len(maps))), structure
+        return name_maps(self.head, structure, maps, side), structure

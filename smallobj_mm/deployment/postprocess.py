@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from smallobj_mm.utils.errors import UserError
 
+from .decoding import DECODINGS
 from .suppression import suppress
 
 #: Settings of the suppression that the files can hold.
@@ -19,21 +20,22 @@ _NMS_KEYS = {'type', 'iou_threshold', 'class_agnostic', 'split_thr'}
 
 
 class DetectionPostprocess(nn.Module):
-    """Detections of each image from the raw maps of a ``DecoupledCrossHead``.
+    """Detections of each image from the raw maps of a detector.
 
     What the head's ``predict_by_feat`` does, with ``score_thr``, ``nms``, ``nms_pre``,
-    ``max_per_img`` and ``multi_label`` of its ``test_cfg``.
+    ``max_per_img``, ``multi_label`` and ``min_bbox_size`` of its ``test_cfg``.
 
     Args:
-        head: The model's ``bbox_head``.
+        head: The model's ``bbox_head``: ``DecoupledCrossHead``, ``RTMDetHead`` or
+            ``RTMDetSepBNHead``.
 
     Raises:
         UserError: The head is another one, or its suppression is not the plain one.
 
     Shape:
-        Maps ``(N, A * (5 + classes), H, W)`` -> boxes ``(N, K, 4)`` in px of the image, scores
-        ``(N, K)`` best first, labels ``(N, K)`` int64, K being ``max_per_img``; behind the last
-        detection of an image are zeros, and -1 as labels.
+        Maps, see :mod:`smallobj_mm.deployment.decoding` -> boxes ``(N, K, 4)`` in px of the image,
+        scores ``(N, K)`` best first, labels ``(N, K)`` int64, K being ``max_per_img``; behind the
+        last detection of an image are zeros, and -1 as labels.
     """
 
     #: Names of the outputs.
@@ -41,10 +43,11 @@ class DetectionPostprocess(nn.Module):
 
     def __init__(self, head: BaseModule) -> None:
         super().__init__()
-        if type(head).__name__ != 'DecoupledCrossHead':
+        kind = type(head).__name__
+        if kind not in DECODINGS:
             raise UserError(
-                f'post-processing: the head is a {type(head).__name__}, expected '
-                'DecoupledCrossHead; export the network alone (without --with-postprocess)'
+                f'post-processing: the head is a {kind}, expected {", ".join(DECODINGS)}; export '
+                'the network alone (without --with-postprocess)'
             )
         test = head.test_cfg
         nms = dict(test['nms'])
@@ -58,18 +61,15 @@ class DetectionPostprocess(nn.Module):
         self.score_thr = float(test['score_thr'])
         self.nms_pre = int(test['nms_pre'])
         self.max_per_img = int(test['max_per_img'])
-        self.multi_label = bool(test['multi_label'])
-        self.num_classes = int(head.num_classes)
-        self.strides = [float(stride[0]) for stride in head.prior_generator.strides]
-        self.coder = head.bbox_coder
-        for level, anchors in enumerate(head.prior_generator.base_anchors):
-            self.register_buffer(f'anchors_{level}', anchors.detach().clone().float())
+        self.multi_label = bool(test.get('multi_label', True))
+        self.min_bbox_size = float(test.get('min_bbox_size', -1))
+        self.decoding = DECODINGS[kind](head)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Thresholds and limits."""
         names = ('score_thr', 'iou_threshold', 'class_agnostic', 'nms_pre', 'max_per_img')
-        return {name: getattr(self, name) for name in (*names, 'multi_label')}
+        return {name: getattr(self, name) for name in (*names, 'multi_label', 'min_bbox_size')}
 
     def forward(
         self, raw_maps: Sequence[Tensor], inputs: Tensor, images: Tensor
@@ -81,9 +81,29 @@ class DetectionPostprocess(nn.Module):
             inputs: What the network was given.
             images: What the file was given, unpadded; boxes are held inside.
         """
-        boxes, scores = self._decode(raw_maps)
-        objectness, scores = scores[..., :1], scores[..., 1:]
-        scores = scores * objectness if self.num_classes > 1 else objectness
+        groups = self.decoding(raw_maps)
+        chosen = [self._choose(boxes, scores, images) for boxes, scores in groups]
+        boxes, kept, labels = (torch.cat(parts, dim=1) for parts in zip(*chosen))
+        apart = boxes
+        if not self.class_agnostic:
+            # Boxes of different classes are moved apart, as mmcv's batched_nms does.
+            step = boxes.flatten(1).amax(dim=1) + 1
+            apart = boxes + (labels.to(boxes.dtype) * step.unsqueeze(1)).unsqueeze(2)
+        survives = suppress(apart, kept, self.iou_threshold, self.max_per_img)
+        kept = torch.where(survives, kept, torch.full_like(kept, -1.0))
+        last = self.nms_pre * len(chosen) - 1
+        kept = functional.pad(kept, [0, self.max_per_img], value=-1.0)
+        kept, order = _best(kept, self.max_per_img)
+        order = order.clamp(max=last)
+        found = kept >= 0
+        boxes = _rows(boxes, order) * found.unsqueeze(2).to(boxes.dtype)
+        labels = torch.where(found, labels.gather(1, order), torch.full_like(order, -1))
+        return boxes, kept.clamp(min=0), labels
+
+    def _choose(
+        self, boxes: Tensor, scores: Tensor, images: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The ``nms_pre`` best candidates; the scores of those that are none are -1."""
         size = torch.stack([_number(images.shape[3], boxes), _number(images.shape[2], boxes)])
         boxes = torch.minimum(boxes, torch.cat([size, size])).clamp(min=0)
         if self.multi_label:
@@ -99,43 +119,10 @@ class DetectionPostprocess(nn.Module):
         row = torch.minimum(order // columns, _whole(scores.shape[1] - 1, order))
         labels = order % columns if self.multi_label else best.gather(1, row)
         boxes = _rows(boxes, row)
-
-        found = kept >= 0
-        boxes = boxes * found.unsqueeze(2).to(boxes.dtype)
-        apart = boxes
-        if not self.class_agnostic:
-            # Boxes of different classes are moved apart, as mmcv's batched_nms does.
-            step = boxes.flatten(1).amax(dim=1) + 1
-            apart = boxes + (labels.to(boxes.dtype) * step.unsqueeze(1)).unsqueeze(2)
-        survives = suppress(apart, kept, self.iou_threshold, self.max_per_img)
-        kept = torch.where(survives, kept, torch.full_like(kept, -1.0))
-        kept = functional.pad(kept, [0, self.max_per_img], value=-1.0)
-        kept, order = _best(kept, self.max_per_img)
-        order = order.clamp(max=self.nms_pre - 1)
-        found = kept >= 0
-        boxes = _rows(boxes, order) * found.unsqueeze(2).to(boxes.dtype)
-        labels = torch.where(found, labels.gather(1, order), torch.full_like(order, -1))
-        return boxes, kept.clamp(min=0), labels
-
-    def _decode(self, raw_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Boxes ``(N, n, 4)`` and sigmoids ``(N, n, 1 + classes)`` of every prediction.
-
-        As the head's ``decode_maps``, in operations that keep batch and size variable in a trace.
-        """
-        boxes, scores = [], []
-        for level, raw in enumerate(raw_maps):
-            anchors, stride = getattr(self, f'anchors_{level}'), self.strides[level]
-            height, width = raw.shape[2], raw.shape[3]
-            rows = raw.float().reshape(raw.shape[0], len(anchors), 5 + self.num_classes, -1)
-            rows = rows.permute(0, 3, 1, 2).flatten(1, 2)
-            x = torch.arange(width, device=raw.device).to(anchors.dtype) * stride
-            y = torch.arange(height, device=raw.device).to(anchors.dtype) * stride
-            x, y = x.unsqueeze(0).expand(height, width), y.unsqueeze(1).expand(height, width)
-            shift = torch.stack([x, y, x, y], dim=2).reshape(-1, 1, 4)
-            priors = (anchors.unsqueeze(0) + shift).reshape(1, -1, 4)
-            boxes.append(self.coder.decode(priors, rows[..., :4], stride))
-            scores.append(rows[..., 4:].sigmoid())
-        return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
+        if self.min_bbox_size >= 0:
+            large = (boxes[..., 2:] - boxes[..., :2]).amin(dim=2) > self.min_bbox_size
+            kept = torch.where(large, kept, torch.full_like(kept, -1.0))
+        return boxes * (kept >= 0).unsqueeze(2).to(boxes.dtype), kept, labels
 
 
 class SegmentationPostprocess(nn.Module):

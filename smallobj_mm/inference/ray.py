@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -67,6 +68,7 @@ def run_on_ray(
     started = not ray.is_initialized()
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level='ERROR')
+        logging.getLogger('ray.data').setLevel(logging.ERROR)  # progress is the caller's
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -76,7 +78,7 @@ def run_on_ray(
             PartWriter,
             fn_constructor_args=(settings, str(folder.resolve())),
             batch_size=1,
-            concurrency=min(workers, len(left)),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(left))),
             num_gpus=gpus or None,
         )
         for row in counts.iter_rows():

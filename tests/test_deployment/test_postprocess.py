@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmcv.ops import nms
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 import smallobj_mm  # noqa: F401
@@ -74,6 +75,42 @@ def test_as_the_head(classes, settings):
         assert torch.equal(labels[index, :number], expected.labels)
         assert not boxes[index, number:].any() and not scores[index, number:].any()
         assert (labels[index, number:] == -1).all()
+
+
+@pytest.mark.parametrize('kind', ['RTMDetHead', 'RTMDetSepBNHead'])
+@pytest.mark.parametrize(
+    'settings',
+    [{}, dict(nms_pre=20), dict(max_per_img=7), dict(score_thr=0.999), dict(min_bbox_size=12)],
+    ids=str,
+)
+def test_as_a_head_of_distances(kind, settings):
+    """mmdet's anchor-free heads, whose ``nms_pre`` is that of each level."""
+    init_default_scope('mmdet')
+    test = dict(score_thr=0.3, nms=dict(type='nms', iou_threshold=0.5), nms_pre=1000,
+                max_per_img=100, min_bbox_size=0)  # fmt: skip
+    head = MODELS.build(
+        dict(
+            type=f'mmdet.{kind}', num_classes=3, in_channels=8, feat_channels=8, stacked_convs=1,
+            anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=STRIDES),
+            bbox_coder=dict(type='DistancePointBBoxCoder'), norm_cfg=dict(type='BN'),
+            with_objectness=False, test_cfg=ConfigDict({**test, **settings}),
+        )
+    )  # fmt: skip
+    sizes = [(96 // s, 64 // s) for s in STRIDES]
+    classes = [torch.randn(2, 3, *size) for size in sizes]
+    sides = [torch.randn(2, 4, *size) * 8 + 6 for size in sizes]  # some boxes are inside out
+    images = torch.zeros(2, 3, 90, 61)
+    boxes, scores, labels = DetectionPostprocess(head)(
+        classes + sides, torch.zeros(2, 3, 96, 64), images
+    )
+    metas = [dict(img_shape=(90, 61), scale_factor=(1.0, 1.0))] * 2
+    for index, expected in enumerate(head.predict_by_feat(classes, sides, batch_img_metas=metas)):
+        number = len(expected.scores)
+        assert (number == 0) == (head.test_cfg['score_thr'] > 0.9)
+        torch.testing.assert_close(boxes[index, :number], expected.bboxes)
+        torch.testing.assert_close(scores[index, :number], expected.scores)
+        assert torch.equal(labels[index, :number], expected.labels)
+        assert (labels[index, number:] == -1).all() and not boxes[index, number:].any()
 
 
 @pytest.mark.parametrize('number', [0, 1, 300])

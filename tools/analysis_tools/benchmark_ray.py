@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def main() -> None:
     images = [source.path for source in list_sources(args.images)]
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(itertools.islice(itertools.cycle(images), args.number)):
-            os.symlink(os.path.abspath(path), f'{folder}/{number:06}{Path(path).suffix}')
+            shutil.copy(path, f'{folder}/{number:06}{Path(path).suffix}')  # links count once
         before = single(folder, args.config)
         ray = on_ray(folder, args.config, args.workers, args.part_size)
         after = single(folder, args.config)

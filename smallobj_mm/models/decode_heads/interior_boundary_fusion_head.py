@@ -99,6 +99,11 @@ class InteriorBoundaryFusionHead(BaseModule):
         self.ignore_index = ignore_index
         self.align_corners = align_corners
 
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """What exported files call the outputs of ``forward``."""
+        return tuple(f'{name}_logits' for name in self.head_module.maps)
+
     def _add_side_outputs(self) -> None:
         module = self.head_module
         levels = module.num_levels if getattr(module, 'fusion', True) else 0

@@ -81,6 +81,9 @@ class DecoupledCrossHead(BaseDenseHead):
     Detection", The Visual Computer, 2025.
     """
 
+    #: What exported files call the outputs of ``forward``: box, objectness, classes in one map.
+    map_names = ('predictions',)
+
     def __init__(
         self,
         num_classes: int,
