@@ -240,6 +240,44 @@ def test_slurm_on_the_cpu(repo_root, tmp_path):
     assert '-p part --job-name=job --ntasks=2' in asked and '--gres' not in asked
 
 
+def test_a_killed_process_is_started_again(repo_root, tmp_path):
+    """torchrun ends the others, whose lock of the work-dir goes with them, and all resume.
+
+    The first process comes late to the second start: until then nothing may tell the other one
+    where it was before.
+    """
+    config = tmp_path / 'killed_config.py'
+    config.write_text(
+        'import os\n'
+        'import time\n'
+        "if (os.environ['RANK'], os.environ['TORCHELASTIC_RESTART_COUNT']) == ('0', '1'):\n"
+        '    time.sleep(1)\n'
+        f'_base_ = {CONFIG!r}\n'
+        "custom_imports = dict(imports=['smallobj_mm', 'toy_task'], allow_failed_imports=False)\n"
+        'default_hooks = dict(\n'
+        "    checkpoint=dict(type='SafeCheckpointHook', interval=1),\n"
+        "    random_state=dict(type='RandomStateHook'),\n"
+        ')\n'
+        "custom_hooks = [dict(type='WitnessHook'), dict(type='KillOnceHook')]\n"
+    )
+    work_dir = tmp_path / 'work'
+    done = run(
+        ['bash', repo_root / 'tools/dist_train.sh', config, 2, '--work-dir', work_dir, '--resume'],
+        repo_root,
+        MAX_RESTARTS='1',
+        PORT=free_port(),
+        CUDA_VISIBLE_DEVICES='',
+    )
+    assert done.returncode == 0, done.stderr
+    assert (work_dir / 'killed').exists() and 'another training' not in done.stderr
+    assert read(work_dir / 'val.json') == COUNTED
+    for rank in (0, 1):
+        assert read(work_dir / f'rank{rank}.json') == dict(world=2, epoch=2, sync_bn=False)
+    weights = [torch.load(work_dir / f'rank{rank}.pt', weights_only=True) for rank in (0, 1)]
+    assert torch.equal(weights[0]['linear.weight'], weights[1]['linear.weight'])
+    assert 'resumed epoch: 1' in max(work_dir.glob('*/*.log')).read_text()
+
+
 @pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
 def test_scripts_say_how_they_are_used(repo_root, script):
     done = run(['bash', repo_root / f'tools/{script}.sh'], repo_root)

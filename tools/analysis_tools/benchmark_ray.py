@@ -2,9 +2,10 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Images per second of a core under Ray against those of a single process.
 
-Counted is the processor time of all processes of a run, Ray's own included, in one thread each,
-between the first part and the last: other work on the machine changes it little. The time by the
-clock is printed beside it. Linux alone.
+Counted is the processor time of a run, in one thread each, from reading an image to writing its
+results, between the first parts and the last: other work on the machine changes it little. ``core``
+is of the processes that infer, ``all`` of Ray's own as well, which is a matter of the time by the
+clock; ``clock`` is images per second of that. Linux alone.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)
@@ -19,14 +20,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.inference.ray import Settings, run_on_ray
+from smallobj_mm.inference.result_folder import ResultFolder
 from smallobj_mm.inference.sources import list_sources
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 
 TICKS = os.sysconf('SC_CLK_TCK')
+THRESHOLD = 0.3  # least score of what is written, as of smallobj-mm infer
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,18 +44,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def processor_seconds() -> float:
-    """What this process and all below it have used so far, those that ended included."""
-    parents, used = {}, {}
+def processor_seconds() -> np.ndarray:
+    """What this process and all below it have used so far; of them, those that infer."""
+    parents, used, infers = {}, {}, {os.getpid()}
     for folder in filter(str.isdigit, os.listdir('/proc')):
         try:
-            fields = Path(f'/proc/{folder}/stat').read_text().rpartition(')')[2].split()
+            name, _, rest = Path(f'/proc/{folder}/stat').read_text().rpartition(')')
         except OSError:
             continue
+        fields = rest.split()
         parents[int(folder)] = int(fields[1])
         used[int(folder)] = sum(map(int, fields[11:15]))
-    own = os.getpid()
-    return sum(used[one] for one in used if own in ancestors(one, parents)) / TICKS
+        if '(ray::MapWorker' in name:
+            infers.add(int(folder))
+    mine = [one for one in used if os.getpid() in ancestors(one, parents)]
+    return np.array([sum(used[o] for o in mine if o in infers), sum(used[o] for o in mine)]) / TICKS
 
 
 def ancestors(process: int, parents: dict[int, int]) -> Iterator[int]:
@@ -65,28 +72,41 @@ def single(folder: str, config: str) -> dict[str, float]:
     """Rates of a single process, in images for a second of processor time and of the clock."""
     inferencer = SmallObjectInferencer(config, device='cpu')
     sources = list_sources(folder)
-    stream = inferencer.stream(sources)
-    next(stream)  # warm up
-    used, start = processor_seconds(), time.perf_counter()
-    number = sum(1 for _ in stream)
-    return dict(core=number / (processor_seconds() - used),
-                clock=number / (time.perf_counter() - start))  # fmt: skip
+    with tempfile.TemporaryDirectory() as out:
+        results = ResultFolder(out, inferencer, {})
+        stream = inferencer.stream(sources, threshold=THRESHOLD)
+        results.add(next(stream))  # warm up
+        before = measured(1)
+        for result in stream:
+            results.add(result)
+        results.summarize()
+        return rates(before, measured(len(sources)))
+
+
+def measured(images: int) -> np.ndarray:
+    """Images, seconds by the clock, processor seconds of those that infer and of all."""
+    return np.array([images, time.perf_counter(), *processor_seconds()])
+
+
+def rates(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """Images per second between two measurements."""
+    images, *seconds = (after - before).tolist()
+    return {name: images / one for name, one in zip(('clock', 'core', 'all'), seconds)}
 
 
 def on_ray(folder: str, config: str, workers: int, part_size: int) -> dict[str, float]:
     """The same of a run on Ray, from its first finished part on."""
-    first = None
+    first, last = None, measured(0)
     with tempfile.TemporaryDirectory() as out:
-        settings = Settings(config, device='cpu')
+        settings = Settings(config, device='cpu', threshold=THRESHOLD)
         for done, _, _ in run_on_ray([folder], out, settings, workers, part_size):
             # Until every worker has finished one, some still load their network.
             if first is None and done >= part_size * workers:
-                first = (done, processor_seconds(), time.perf_counter())
-            last = (done, processor_seconds(), time.perf_counter())
+                first = measured(done)
+            last = measured(done)
     if first is None or last[0] == first[0]:
         raise UserError(f'--number: too few images for {workers} workers and parts of {part_size}')
-    number, used, seconds = (b - a for a, b in zip(first, last))
-    return dict(core=number / used, clock=number / seconds)
+    return rates(first, last)
 
 
 def main() -> None:
