@@ -1,6 +1,6 @@
 #!/usr/bin/env python
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""From a folder of unlabelled images to a trained detector: pretrain, hand over, fine-tune.
+"""From a folder of unlabeled images to a trained detector: pretrain, hand over, fine-tune.
 
 The same as these three commands, each resumed where a previous call stopped:
   tools/train.py WORK_DIR/pretrain.py --work-dir WORK_DIR/pretrain --resume
@@ -81,7 +81,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('images', help='folder of images, subfolders included; no labels needed')
-    parser.add_argument('config', help='config of the labelled data, whose backbone is a ResNet-18')
+    parser.add_argument('config', help='config of the labeled data, whose backbone is a ResNet-18')
     parser.add_argument('--work-dir', required=True, help='folder of all that is made')
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
@@ -104,7 +104,7 @@ def parse_args() -> argparse.Namespace:
         action=Settings,
         default={},
         metavar='KEY=VALUE',
-        help='settings that override those of the config of the labelled data',
+        help='settings that override those of the config of the labeled data',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision in both stages')
     parser.add_argument(
@@ -236,7 +236,7 @@ def draw_rows(detectors: dict[str, Stage]) -> list[dict[str, np.ndarray]]:
 
 
 def draw_truth(image: np.ndarray, objects: list[dict], classes: Sequence[str]) -> np.ndarray:
-    """The labelled boxes of an image."""
+    """The labeled boxes of an image."""
     kept = [one for one in objects if not one.get('ignore_flag')]
     boxes = np.array([one['bbox'] for one in kept], dtype=np.float64).reshape(-1, 4)
     labels = np.array([one['bbox_label'] for one in kept], dtype=np.int64)

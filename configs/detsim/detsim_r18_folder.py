@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# DetSim on your own images, without labels: colour or grey, any sizes, subfolders included.
+# DetSim on your own images, without labels: color or gray, any sizes, subfolders included.
 # python tools/train.py configs/detsim/detsim_r18_folder.py \
 #     --cfg-options train_dataloader.dataset.data_root=PATH
 

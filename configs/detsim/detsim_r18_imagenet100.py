@@ -16,7 +16,7 @@ max_epochs = 100
 batch_size = 128  # images a process; the learning rate follows the total
 
 # -------- changed sometimes --------
-knn_interval = 10  # epochs between nearest-neighbour accuracies
+knn_interval = 10  # epochs between nearest-neighbor accuracies
 eval_pipeline = [
     dict(type='LoadImageStrict', high_bit_depth='scale'),
     dict(type='ResizeEdge', scale=256, edge='short'),  # px

@@ -14,7 +14,7 @@ num_classes = 20  # 3 for rail workers; the converter prints what the weights ho
 model = dict(
     neck=dict(
         decoupling='authors',
-        decoupling_stats='batch',  # an image's result depends on its neighbours in the batch
+        decoupling_stats='batch',  # an image's result depends on its neighbors in the batch
     ),
     bbox_head=dict(
         num_classes=num_classes,

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# obsdm_t from few labelled images of HIT-UAV, evaluated on flights that it has not seen: where
+# obsdm_t from few labeled images of HIT-UAV, evaluated on flights that it has not seen: where
 # pretraining may pay. tools/analysis_tools/few_label_study.py runs it for all arms.
 # python tools/train.py configs/obsdm/obsdm_t_hituav_few.py --cfg-options pretrained=b.safetensors
 

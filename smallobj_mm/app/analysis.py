@@ -23,7 +23,7 @@ from smallobj_mm.inference import (
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.visualization.target_drawing import as_bgr
 
-#: Side in px of the tiles of larger images, and the part of it that neighbours share.
+#: Side in px of the tiles of larger images, and the part of it that neighbors share.
 TILE, OVERLAP = 640, 0.2
 #: Ends of the threshold; boxes of detectors below the first are not kept.
 LEAST, MOST = 0.05, 0.95
@@ -124,7 +124,7 @@ def _too_large() -> str:
     )
 
 
-def analyse(
+def analyze(
     inferencer: SmallObjectInferencer,
     path: str,
     model: str,
@@ -193,7 +193,7 @@ def find(analysis: Analysis, threshold: float) -> Found:
     """The targets at a threshold; the network is not asked again.
 
     Args:
-        analysis: What :func:`analyse` gave.
+        analysis: What :func:`analyze` gave.
         threshold: The least score of boxes; of segmentation a target is where the probability is
             higher.
     """

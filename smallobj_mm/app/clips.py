@@ -22,7 +22,7 @@ from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_file, atomic_write_json
 from smallobj_mm.visualization.target_drawing import draw_numbers, enlarge, picture_scale
 
-from .analysis import MOST_PIXELS, Analysis, Found, adopt, analyse, find, options_of
+from .analysis import MOST_PIXELS, Analysis, Found, adopt, analyze, find, options_of
 
 #: Most frames of a clip; the first ones are taken.
 MOST_FRAMES = 300
@@ -55,7 +55,7 @@ class Clip:
 
 
 #: What the page keeps of a file.
-Analysed = Union[Analysis, Clip]
+Analyzed = Union[Analysis, Clip]
 
 
 def is_video(path: str) -> bool:
@@ -63,12 +63,12 @@ def is_video(path: str) -> bool:
     return path.lower().endswith(VIDEO_SUFFIXES)
 
 
-def analyse_file(
+def analyze_file(
     inferencer: SmallObjectInferencer,
     path: str,
     model: str,
     on_progress: Callable[[float], None] | None = None,
-) -> Analysed:
+) -> Analyzed:
     """Run the network over an image, or over the frames of a clip.
 
     Args:
@@ -78,10 +78,10 @@ def analyse_file(
         on_progress: Called now and then with the part that is done, 0 to 1.
 
     Raises:
-        UserError: See :func:`analyse`; or the clip cannot be read, in one sentence.
+        UserError: See :func:`analyze`; or the clip cannot be read, in one sentence.
     """
     if not is_video(path):
-        return analyse(inferencer, path, model, on_progress)
+        return analyze(inferencer, path, model, on_progress)
     name = Path(path).name
     sources = list_sources(path)
     if sources[0].frame is None:
@@ -109,12 +109,12 @@ def analyse_file(
     return Clip(name, model, tuple(frames), len(sources), Video.frames_per_second(path))
 
 
-def at_frame(analysed: Analysed, number: float | None) -> Analysis:
+def at_frame(analyzed: Analyzed, number: float | None) -> Analysis:
     """An image's analysis, or that of a frame of a clip."""
-    if isinstance(analysed, Analysis):
-        return analysed
+    if isinstance(analyzed, Analysis):
+        return analyzed
     index = int(number) if isinstance(number, (int, float)) and number == number else 0
-    return analysed.frames[min(max(index, 0), len(analysed.frames) - 1)]
+    return analyzed.frames[min(max(index, 0), len(analyzed.frames) - 1)]
 
 
 def write_clip_archive(path: str | Path, clip: Clip, threshold: float) -> None:

@@ -53,10 +53,10 @@ def draw(analysis: Analysis, found: Found, view: str) -> np.ndarray:
     zoom = max(round(ENLARGED / longest), 1)
     mask, probability = found.mask, analysis.probability  # both there, or neither
     if view == 'Mask' and mask is not None:
-        grey = _resize(mask.astype(np.uint8) * np.uint8(255), shrink, keep=True)
-        canvas = enlarge(np.stack([grey] * 3, axis=2), zoom)
+        gray = _resize(mask.astype(np.uint8) * np.uint8(255), shrink, keep=True)
+        canvas = enlarge(np.stack([gray] * 3, axis=2), zoom)
     elif view == 'Probability' and probability is not None:
-        canvas = enlarge(_colour(_resize(probability, shrink)), zoom)
+        canvas = enlarge(_color(_resize(probability, shrink)), zoom)
     else:
         canvas = enlarge(_resize(analysis.image, shrink), zoom)
         if view == 'Image':
@@ -89,8 +89,8 @@ def _resize(values: np.ndarray, shrink: float, keep: bool = False) -> np.ndarray
     return (small > 0).astype(values.dtype) * values.max()
 
 
-def _colour(probability: np.ndarray) -> np.ndarray:
-    """A map of probabilities in colours from black over red to light yellow."""
+def _color(probability: np.ndarray) -> np.ndarray:
+    """A map of probabilities in colors from black over red to light yellow."""
     return cv2.applyColorMap(np.rint(probability * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
 
 
@@ -108,7 +108,7 @@ def enlarge_targets(analysis: Analysis, found: Found) -> list[tuple[np.ndarray, 
         cell = enlarge_target(analysis.image, targets, index, classes, found.mask)
         if probability is not None:
             window = target_window(targets.bboxes[index], analysis.image.shape[:2])
-            right = fit_cell(_colour(probability[window]))
+            right = fit_cell(_color(probability[window]))
             gap = np.full((len(cell), 4, 3), 255, dtype=np.uint8)
             cell = np.concatenate([cell, gap, right], axis=1)
         cells.append((cell, caption(targets, index, classes)))

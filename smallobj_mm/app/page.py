@@ -17,7 +17,7 @@ from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.utils.errors import UserError, one_line
 
 from .analysis import LEAST, MOST, Analysis, Found, find, starting_threshold
-from .clips import Analysed, Clip, analyse_file, at_frame, write_clip_archive
+from .clips import Analyzed, Clip, analyze_file, at_frame, write_clip_archive
 from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
 from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
 from .folder import download_name, session_folder
@@ -256,7 +256,7 @@ class Page:
             return None, None, _HINT, *nothing, gr.Slider(visible=False)
         names = [name for name in (model, beside) if name in self.models and name is not None]
         words = 'Looking for targets'
-        analysed: list[Analysed] = []
+        analyzed: list[Analyzed] = []
         try:
             if model not in self.models:
                 raise UserError(f'no model is chosen; choose one of {", ".join(self.models)}')
@@ -266,7 +266,7 @@ class Page:
                 def report(part: float, number: int = number) -> None:
                     progress((number + part) / len(names), desc=words)
 
-                analysed.append(analyse_file(self.models[name], file, name, report))
+                analyzed.append(analyze_file(self.models[name], file, name, report))
         except ValueError as error:
             text = one_line(error)
         except Exception as error:  # a defect, or no memory: the page goes on
@@ -276,16 +276,16 @@ class Page:
                 'that it runs in says more'
             )
         else:
-            other = analysed[1] if len(analysed) > 1 else None
+            other = analyzed[1] if len(analyzed) > 1 else None
             skipped = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
-            return analysed[0], other, *skipped, _frame_slider(analysed[0])
+            return analyzed[0], other, *skipped, _frame_slider(analyzed[0])
         message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
         return None, None, message, *nothing, gr.Slider(visible=False)
 
     def show(
         self,
-        analysed: Analysed | None,
-        other: Analysed | None,
+        analyzed: Analyzed | None,
+        other: Analyzed | None,
         threshold: float | None,
         threshold_2: float | None,
         view: str | None,
@@ -297,11 +297,11 @@ class Page:
             Values of the message, the two pictures, the enlarged targets, the table, the column
             that holds these two, and the download, which waits for :meth:`pack`.
         """
-        if analysed is None:
+        if analyzed is None:
             return tuple(gr.skip() for _ in range(7))
-        analysis = at_frame(analysed, frame)
+        analysis = at_frame(analyzed, frame)
         found = find(analysis, self._usable(threshold, analysis))
-        message = _summary(analysed, analysis, found)
+        message = _summary(analyzed, analysis, found)
         second = gr.Image(None, visible=False)
         if other is not None:
             analysis_2 = at_frame(other, frame)
@@ -314,7 +314,7 @@ class Page:
             message,
             gr.Image(
                 _rgb(draw(analysis, found, _possible(view, analysis))),
-                label=analysed.model, show_label=other is not None,
+                label=analyzed.model, show_label=other is not None,
             ),
             second,
             gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
@@ -324,27 +324,27 @@ class Page:
         )  # fmt: skip
 
     def pack(
-        self, analysed: Analysed | None, threshold: float | None, request: gr.Request
+        self, analyzed: Analyzed | None, threshold: float | None, request: gr.Request
     ) -> gr.DownloadButton:
         """The archive of what is shown; the one before is replaced."""
-        if analysed is None:
+        if analyzed is None:
             return gr.DownloadButton(value=None, interactive=False)
         folder = session_folder(self.folder, request.session_hash)
         shutil.rmtree(folder, ignore_errors=True)
-        path = folder / download_name(analysed.name)
-        threshold = self._usable(threshold, analysed)
-        if isinstance(analysed, Clip):
-            write_clip_archive(path, analysed, threshold)
+        path = folder / download_name(analyzed.name)
+        threshold = self._usable(threshold, analyzed)
+        if isinstance(analyzed, Clip):
+            write_clip_archive(path, analyzed, threshold)
         else:
-            write_archive(path, analysed, find(analysed, threshold))
+            write_archive(path, analyzed, find(analyzed, threshold))
         label = f'Download results at {threshold:.2f} (ZIP)'
         return gr.DownloadButton(label, value=path, interactive=True)
 
-    def _usable(self, threshold: float | None, analysed: Analysed) -> float:
+    def _usable(self, threshold: float | None, analyzed: Analyzed) -> float:
         """The threshold, or the model's own where a client sends none."""
         if isinstance(threshold, (int, float)) and LEAST <= threshold <= MOST:
             return float(threshold)
-        return starting_threshold(self.models[analysed.model])
+        return starting_threshold(self.models[analyzed.model])
 
 
 def _points(inferencer: SmallObjectInferencer) -> dict[str, Any]:
@@ -354,9 +354,9 @@ def _points(inferencer: SmallObjectInferencer) -> dict[str, Any]:
     return dict(choices=[*points, _OWN], value=value, visible=bool(points))
 
 
-def _frame_slider(analysed: Analysed) -> gr.Slider:
+def _frame_slider(analyzed: Analyzed) -> gr.Slider:
     """The slider of a clip's frames; not to be seen with an image."""
-    number = len(analysed.frames) if isinstance(analysed, Clip) else 1
+    number = len(analyzed.frames) if isinstance(analyzed, Clip) else 1
     return gr.Slider(value=0, maximum=max(number - 1, 1), visible=number > 1)
 
 
@@ -370,7 +370,7 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def _summary(analysed: Analysed, analysis: Analysis, found: Found, second: bool = False) -> str:
+def _summary(analyzed: Analyzed, analysis: Analysis, found: Found, second: bool = False) -> str:
     """How many targets there are, in which image, and how long it took."""
     number = len(found.targets.scores)
     height, width = analysis.image.shape[:2]
@@ -378,11 +378,11 @@ def _summary(analysed: Analysed, analysis: Analysis, found: Found, second: bool 
     words = 'target' if number == 1 else 'targets'
     parts = [
         f'{html.escape(analysis.name)}, {width} × {height} px',
-        f'{html.escape(analysis.model)}, {analysed.seconds:.1f} s',
+        f'{html.escape(analysis.model)}, {analyzed.seconds:.1f} s',
     ]
-    if isinstance(analysed, Clip):
-        rate = len(analysed.frames) / max(analysed.seconds, 1e-9)
-        parts.append(f'{len(analysed.frames)} of {analysed.total} frames, {rate:.1f} a second')
+    if isinstance(analyzed, Clip):
+        rate = len(analyzed.frames) / max(analyzed.seconds, 1e-9)
+        parts.append(f'{len(analyzed.frames)} of {analyzed.total} frames, {rate:.1f} a second')
     if number > MOST_ENLARGED:
         parts.append(f'the best {MOST_ENLARGED} are enlarged')
     if number > MOST_ROWS:

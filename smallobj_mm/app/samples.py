@@ -17,7 +17,7 @@ SIDE, TARGETS, MOST_TARGETS = 256, (3.0, 9.0), 6
 
 
 def make_sample(name: str) -> np.ndarray:
-    """An image (256, 256) uint8, grey, the same each time.
+    """An image (256, 256) uint8, gray, the same each time.
 
     Args:
         name: One of :data:`SEEDS`.

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-#: Colour-blind safe (Okabe and Ito, 2008).
-_COLOURS = ('#56b4e9', '#e69f00', '#0072b2', '#cc79a7', '#009e73', '#d55e00')
+#: Color-blind safe (Okabe and Ito, 2008).
+_COLORS = ('#56b4e9', '#e69f00', '#0072b2', '#cc79a7', '#009e73', '#d55e00')
 
 
 def draw_speed(
@@ -36,7 +36,7 @@ def draw_speed(
         _draw_bars(axes, bars)
         axes.set_title(title, fontsize=10, loc='left')
     axes.set_xlabel('ms an image', fontsize=9)
-    handles = [Patch(color=colour, label=name) for colour, name in zip(_COLOURS, stages)]
+    handles = [Patch(color=color, label=name) for color, name in zip(_COLORS, stages)]
     figure.legend(
         handles=handles, loc='outside upper center', ncols=len(stages), fontsize=8.5, frameon=False
     )
@@ -46,8 +46,8 @@ def draw_speed(
 def _draw_bars(axes: Axes, bars: Sequence[tuple[str, Sequence[float]]]) -> None:
     rows = range(len(bars))
     left = [0.0] * len(bars)
-    for values, colour in zip(zip(*(times for _, times in bars)), _COLOURS):
-        axes.barh(rows, values, left=left, height=0.7, color=colour)
+    for values, color in zip(zip(*(times for _, times in bars)), _COLORS):
+        axes.barh(rows, values, left=left, height=0.7, color=color)
         left = [sum(pair) for pair in zip(left, values)]
     for row, total in zip(rows, left):
         axes.annotate(

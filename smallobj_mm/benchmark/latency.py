@@ -27,7 +27,7 @@ class Latency(NamedTuple):
 def measure(
     calls: Mapping[str, Callable[[], object]], rounds: int = 20, warmup: int = 2
 ) -> dict[str, Latency]:
-    """Time calls in turns, so that all meet the same neighbours on the machine.
+    """Time calls in turns, so that all meet the same neighbors on the machine.
 
     Args:
         calls: What is timed, by name; the first is what the others are compared with.

@@ -94,7 +94,7 @@ def measure(
     rounds: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[float, dict[str, Stages]]:
-    """Time subjects in turns, so that all meet the same neighbours on the machine.
+    """Time subjects in turns, so that all meet the same neighbors on the machine.
 
     Args:
         subjects: What is measured, by name.

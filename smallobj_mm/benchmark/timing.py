@@ -136,7 +136,7 @@ def compare(
     rounds: int = 10,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[float, list[Timing]]:
-    """Time subjects in turns with a matrix product, so that all meet the same neighbours.
+    """Time subjects in turns with a matrix product, so that all meet the same neighbors.
 
     Args:
         subjects: Calls and the floating point operations of each.
@@ -171,7 +171,7 @@ def in_turns(
     warmup: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[T]]:
-    """Measure subjects in turns, so that all meet the same neighbours on the machine.
+    """Measure subjects in turns, so that all meet the same neighbors on the machine.
 
     Args:
         measures: What measures each, by name; called with the number of the turn, from 0.

@@ -135,7 +135,7 @@ def softnms(
     """Soft-NMS (Bodla et al., 2017): overlapping boxes lose score instead of being removed.
 
     The selection is sequential by definition (each choice changes the scores that the next is
-    made from): one step per kept box, each vectorised over the boxes left. The bookkeeping
+    made from): one step per kept box, each vectorized over the boxes left. The bookkeeping
     (swap of the chosen box, holes filled from the end) is that of the compiled operator, as it
     decides between equal scores.
 

@@ -28,7 +28,7 @@ class BackgroundDataset(BaseSegDataset):
 
     The samples have no mask file; LoadBinaryMask makes them an empty one. Where the pictures have
     annotated objects, as thermal frames of persons and cars do, which look like targets but are
-    not labelled as such, ``boxes`` names the annotations: LoadBinaryMask marks their pixels as
+    not labeled as such, ``boxes`` names the annotations: LoadBinaryMask marks their pixels as
     ignored (255), so that they count neither as background nor as targets, and nothing is pasted
     over them.
 

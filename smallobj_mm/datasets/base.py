@@ -40,7 +40,7 @@ def class_tuple(classes: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
 
 
 def _with_palette(metainfo: Optional[Mapping]) -> Optional[dict]:
-    """Give classes that come without colours as many distinct ones as there are classes."""
+    """Give classes that come without colors as many distinct ones as there are classes."""
     if not metainfo:
         return None
     metainfo = dict(metainfo)
@@ -49,8 +49,8 @@ def _with_palette(metainfo: Optional[Mapping]) -> Optional[dict]:
         metainfo['classes'] = classes
     if classes and 'palette' not in metainfo:
         hues = [index / len(classes) for index in range(len(classes))]
-        colours = [colorsys.hsv_to_rgb(hue, 0.8, 0.95) for hue in hues]
-        metainfo['palette'] = [tuple(round(255 * value) for value in c) for c in colours]
+        colors = [colorsys.hsv_to_rgb(hue, 0.8, 0.95) for hue in hues]
+        metainfo['palette'] = [tuple(round(255 * value) for value in c) for c in colors]
     return metainfo
 
 

@@ -99,7 +99,7 @@ class BoxReport:
 
     def count_dropped_label(self, source: str, label: str) -> None:
         """Count an object that is left out because its label is not among the classes."""
-        reason = 'labelled outside the classes'
+        reason = 'labeled outside the classes'
         self.total += 1
         self.dropped[reason] += 1
         self._first.setdefault(reason, f'{source}: {brief(label)}')

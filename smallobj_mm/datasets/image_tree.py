@@ -34,7 +34,7 @@ class ImageTreeDataset(BaseDataset):
     - **Part of ImageNet** such as ImageNet-100: a class list, one folder name a line (what follows
       a blank is not read), selects subfolders; the labels follow the list.
 
-    Several data sets are mixed with ``ConcatDataset``. Grey images are as good as others.
+    Several data sets are mixed with ``ConcatDataset``. Gray images are as good as others.
 
     Args:
         data_root: Folder of the data set.
@@ -121,7 +121,7 @@ class ImageTreeDataset(BaseDataset):
             )
         if not self.with_label or folders is None:
             return [dict(img_path=path) for path in paths]
-        return self._labelled(root, paths, folders)
+        return self._labeled(root, paths, folders)
 
     def _class_folders(self, root: str) -> list[str] | None:
         """Names of the class folders; None where any folder will do."""
@@ -185,7 +185,7 @@ class ImageTreeDataset(BaseDataset):
             paths.append(found)
         return paths
 
-    def _labelled(self, root: str, paths: list[str], folders: list[str]) -> list[dict]:
+    def _labeled(self, root: str, paths: list[str], folders: list[str]) -> list[dict]:
         labels = {name: label for label, name in enumerate(folders)}
         self._metainfo['classes'] = tuple(folders)
         records = []

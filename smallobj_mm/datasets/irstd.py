@@ -86,7 +86,7 @@ class IRSTDDataset(BaseSegDataset):
 
     Raises:
         FileNotFoundError: If the data set, its list, a listed image or its mask is missing.
-        UserError: If the list is empty or not unique, no layout is recognised, or an option is
+        UserError: If the list is empty or not unique, no layout is recognized, or an option is
             unknown.
     """
 

@@ -17,7 +17,7 @@ class IRScene(NamedTuple):
     """One synthetic image.
 
     Attributes:
-        image (np.ndarray): Grey, uint8, shape (H, W).
+        image (np.ndarray): Gray, uint8, shape (H, W).
         mask (np.ndarray): 255 on targets, 0 elsewhere, uint8, shape (H, W).
         background (str): One of :data:`BACKGROUNDS`.
     """
@@ -36,7 +36,7 @@ def render_ir_scene(
     """Draw one image.
 
     Targets are Gaussian blobs, brighter than what surrounds them by 4 to 10 times the noise and
-    the texture there together, but by no less than 25 grey levels. The mask is where a blob is
+    the texture there together, but by no less than 25 gray levels. The mask is where a blob is
     above a third of its peak. Edges and streaks that are as bright as targets, but longer, are
     there to be told apart from them.
 
@@ -58,10 +58,10 @@ def render_ir_scene(
     boxes: List[np.ndarray] = []
     for _ in range(count):
         sides = np.exp(rng.uniform(*np.log(target_size))) * np.array([1, rng.uniform(0.6, 1)])
-        centre = _place(rng, sides.max(), boxes, image_size)
-        if centre is not None:
-            boxes.append(np.concatenate([centre - sides.max() / 2, centre + sides.max() / 2]))
-            _add_target(rng, canvas, mask, centre, sides, noise)
+        center = _place(rng, sides.max(), boxes, image_size)
+        if center is not None:
+            boxes.append(np.concatenate([center - sides.max() / 2, center + sides.max() / 2]))
+            _add_target(rng, canvas, mask, center, sides, noise)
     canvas += rng.normal(0, noise, canvas.shape).astype(np.float32)
     canvas += rng.normal(0, 0.3 * noise, (1, image_size)).astype(np.float32)  # column pattern
     return IRScene(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), mask, background)
@@ -122,8 +122,8 @@ def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
         np.float32
     )
     for _ in range(int(rng.integers(3, 9))):
-        centre, sides = rng.uniform(0, size, 2), rng.uniform(0.06, 0.3, 2) * size
-        box = cv2.boxPoints((tuple(centre), tuple(sides), rng.uniform(0, 180))).astype(np.int32)
+        center, sides = rng.uniform(0, size, 2), rng.uniform(0.06, 0.3, 2) * size
+        box = cv2.boxPoints((tuple(center), tuple(sides), rng.uniform(0, 180))).astype(np.int32)
         layer = canvas.copy()
         cv2.fillConvexPoly(layer, box, float(rng.uniform(30, 140)), cv2.LINE_AA)
         if rng.random() < 0.5:
@@ -156,13 +156,13 @@ def _draw_streaks(
 def _place(
     rng: np.random.Generator, side: float, boxes: Sequence[np.ndarray], size: int
 ) -> Optional[np.ndarray]:
-    """A centre (x, y) inside the image and clear of the other targets, or None."""
+    """A center (x, y) inside the image and clear of the other targets, or None."""
     taken = np.array(boxes).reshape(-1, 4)
     margin = side / 2 + _BORDER
-    for centre in rng.uniform(margin, size - margin, (30, 2)):
-        low, high = centre - side / 2 - _GAP, centre + side / 2 + _GAP
+    for center in rng.uniform(margin, size - margin, (30, 2)):
+        low, high = center - side / 2 - _GAP, center + side / 2 + _GAP
         if ((taken[:, 2:] < low).any(axis=1) | (taken[:, :2] > high).any(axis=1)).all():
-            return centre
+            return center
     return None
 
 
@@ -170,18 +170,18 @@ def _add_target(
     rng: np.random.Generator,
     canvas: np.ndarray,
     mask: np.ndarray,
-    centre: np.ndarray,
+    center: np.ndarray,
     sides: np.ndarray,
     noise: float,
 ) -> None:
     """Add a blob that has fallen to a third of its peak at the border of its mask."""
     reach = int(np.ceil(sides.max())) + 1
-    low = np.maximum(np.floor(centre).astype(int) - reach, 0)
-    high = np.minimum(np.floor(centre).astype(int) + reach + 1, canvas.shape[0])
+    low = np.maximum(np.floor(center).astype(int) - reach, 0)
+    high = np.minimum(np.floor(center).astype(int) + reach + 1, canvas.shape[0])
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
     y, x = np.mgrid[window].astype(np.float32) + np.float32(0.5)
     angle = rng.uniform(0, np.pi)
-    x, y = x - centre[0], y - centre[1]
+    x, y = x - center[0], y - center[1]
     along = np.cos(angle) * x + np.sin(angle) * y
     across = np.cos(angle) * y - np.sin(angle) * x
     distance = (2 * along / sides[0]) ** 2 + (2 * across / sides[1]) ** 2

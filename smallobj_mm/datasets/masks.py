@@ -15,7 +15,7 @@ from smallobj_mm.utils.image_headers import MAX_PIXELS, read_header
 from .transforms.loading import truncation
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_PNG_COLOUR_TYPE = 25  # position of the byte in the file
+_PNG_COLOR_TYPE = 25  # position of the byte in the file
 _PNG_PALETTE = 3
 
 
@@ -23,12 +23,12 @@ def binarize_mask(mask: np.ndarray, ignore_index: Optional[int] = None) -> np.nd
     """Make a mask of any coding 0 and 1.
 
     A pixel belongs to a target if it is above half of the mask's largest value. So a mask coded
-    0/1, 0/255 or 0/128 and a grey one, whose edges were smoothed, give the same targets, and a
+    0/1, 0/255 or 0/128 and a gray one, whose edges were smoothed, give the same targets, and a
     faint but complete mask is not lost, as it is with a fixed threshold of 128.
 
     Args:
         mask (np.ndarray): (H, W), or (H, W, C) with 1 to 4 channels, of any number type or bool.
-            Of several channels the brightest colour counts; the last of 2 or 4 is transparency
+            Of several channels the brightest color counts; the last of 2 or 4 is transparency
             and left out.
         ignore_index (int, optional): Pixels of this value are ignored: they stay out of the
             largest value and are 0 in the result. Only for masks of shape (H, W).
@@ -41,8 +41,8 @@ def binarize_mask(mask: np.ndarray, ignore_index: Optional[int] = None) -> np.nd
     """
     mask = np.asarray(mask)
     if mask.ndim == 3 and 1 <= mask.shape[2] <= 4:
-        colours = mask.shape[2] - (mask.shape[2] in (2, 4))
-        mask = mask[..., :colours].max(axis=2)
+        colors = mask.shape[2] - (mask.shape[2] in (2, 4))
+        mask = mask[..., :colors].max(axis=2)
     if mask.ndim != 2:
         raise UserError(f'mask has the shape {mask.shape}, expected (H, W) or (H, W, 1 to 4)')
     if mask.dtype == np.bool_:
@@ -64,7 +64,7 @@ def read_mask(
 ) -> np.ndarray:
     """Read a mask file as 0 and 1.
 
-    Palette images count by their colours, black being background; where no black is used, index
+    Palette images count by their colors, black being background; where no black is used, index
     0 is the background. See :func:`binarize_mask` for all others.
 
     Args:
@@ -92,7 +92,7 @@ def read_mask(
     decoded, detail = None, ''
     try:
         read_header(io.BytesIO(data), max_pixels)
-        if data[:8] == _PNG_SIGNATURE and data[_PNG_COLOUR_TYPE] == _PNG_PALETTE:
+        if data[:8] == _PNG_SIGNATURE and data[_PNG_COLOR_TYPE] == _PNG_PALETTE:
             decoded = _decode_palette(data)
         else:
             decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -107,7 +107,7 @@ def read_mask(
 
 
 def _decode_palette(data: bytes) -> np.ndarray:
-    """Colours (H, W, 3) of a palette image, or its indices (H, W) where none of them is black."""
+    """Colors (H, W, 3) of a palette image, or its indices (H, W) where none of them is black."""
     # The reader itself: the size is checked, and Image.open would check it against another limit.
     with PngImageFile(io.BytesIO(data)) as image:
         indices = np.asarray(image)

@@ -33,7 +33,7 @@ def make_synthetic_irstd(
 ) -> bool:
     """Make the synthetic infrared set, unless it is there already with these parameters.
 
-    Layout: ``images/NAME.png`` (grey), ``masks/NAME.png`` (0 and 255) and
+    Layout: ``images/NAME.png`` (gray), ``masks/NAME.png`` (0 and 255) and
     ``img_idx/{train,test}_SyntheticIRSTD.txt``; the last images are those of the test. Image
     number i depends on the seed, its size and the targets alone. Several processes may start at
     once, see :func:`make_stamped_folder`.

@@ -27,7 +27,7 @@ class TargetPatch(NamedTuple):
         weight (np.ndarray): Weight of the patch from 0 to 1, 1 inside the mask, falling to 0
             outside. float32, shape (h, w).
         mask (np.ndarray): 1 on the target, 0 elsewhere. uint8, shape (h, w).
-        contrast (float): Peak above the background in grey levels where the patch was cut;
+        contrast (float): Peak above the background in gray levels where the patch was cut;
             0 where it was drawn.
     """
 
@@ -43,13 +43,13 @@ def ring_background(
     """Background beneath a target: the plane through a ring around it, and its spread.
 
     Args:
-        img (np.ndarray): (h, w) grey levels, float32.
+        img (np.ndarray): (h, w) gray levels, float32.
         target (np.ndarray): (h, w) uint8, 1 on the target.
         occupied (np.ndarray): (h, w) bool, pixels of any target, which stay out of the ring.
 
     Returns:
         tuple[np.ndarray, float]: The plane (h, w) float32, and the standard deviation of the
-        ring about it in grey levels (inf where there are fewer than 12 pixels).
+        ring about it in gray levels (inf where there are fewer than 12 pixels).
     """
     distance = cv2.distanceTransform(1 - target, cv2.DIST_L2, 5)
     near = cv2.dilate(occupied.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -79,7 +79,7 @@ def cut_targets(
     elsewhere, those would carry more of their old surroundings than of themselves.
 
     Args:
-        img (np.ndarray): (H, W) grey, uint8.
+        img (np.ndarray): (H, W) gray, uint8.
         mask (np.ndarray): (H, W) uint8, 1 on targets, 0 elsewhere (other values are neither).
         max_side (int): Longest side of a target in px.
         min_snr (float): Least mean contrast over the spread of the surrounding.
@@ -237,13 +237,13 @@ def add_patch(
     """Add a patch to an image and its mask to the truth, in place.
 
     Args:
-        img (np.ndarray): (H, W) or (H, W, C), uint8 or float32, grey levels of 0 to 255; all
+        img (np.ndarray): (H, W) or (H, W, C), uint8 or float32, gray levels of 0 to 255; all
             channels change alike. The result is clipped to that range.
         seg_map (np.ndarray): (H, W), set to 1 where the patch's mask is.
         patch (TargetPatch): The patch; what lies outside the image is left out.
         top (int): Row of the image of the patch's first row in px, may be negative.
         left (int): Its column.
-        contrast (float): Peak contribution in grey levels, negative for a dark target.
+        contrast (float): Peak contribution in gray levels, negative for a dark target.
         opacity (float): Share of the background's texture that the target hides, 0 to 1.
     """
     height, width = patch.mask.shape

@@ -20,7 +20,7 @@ aspect ratio, 50th / 90th percentile    1.33 / 2.0  1.4 / 2.8
 dark targets                            none        1 of 918
 ======================================  ==========  ==========
 
-Levels and aspect ratios are medians over targets where one number is given; peaks are grey
+Levels and aspect ratios are medians over targets where one number is given; peaks are gray
 levels.
 """
 

@@ -26,7 +26,7 @@ def _listed_classes(data_root: str) -> Tuple[str, ...]:
         path = osp.join(data_root, name)
         if osp.isfile(path):
             lines = [line.partition('#')[0].strip() for line in read_text(path).splitlines()]
-            # CVAT writes name:colour:parts:actions.
+            # CVAT writes name:color:parts:actions.
             names = [line.split(':')[0].strip() for line in lines if line]
             return tuple(n for n in names if n and n.lower() not in _NO_CLASS)
     return ()

@@ -161,17 +161,17 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         classes = self._metainfo['classes']
         root = osp.abspath(self.data_root or '.')
         keypoints = self.data_yaml is not None and self.data_yaml.keypoints
-        labelled = 0
+        labeled = 0
         for img_path in images:
             size = read_image_size(img_path)
             label_path = label_path_of(img_path)
             objects = []
             if self.files.has(label_path):
-                labelled += 1
+                labeled += 1
                 objects = parse_yolo_txt(label_path, classes, size, keypoints)
             img_id = osp.relpath(osp.abspath(img_path), root)
             yield ImageRecord(label_path, img_path, img_id, size, objects)
-        if not labelled:
+        if not labeled:
             raise FileNotFoundError(
                 f'{self.TITLE}: none of the {len(images)} images of split {self.split!r} has a '
                 f'label file (looked for {label_path_of(images[0])!r}, …); layouts understood: '

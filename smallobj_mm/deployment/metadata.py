@@ -27,7 +27,7 @@ class ExportInfo:
         scope: Its ``default_scope``: 'mmdet' (detection) or 'mmseg' (segmentation).
         classes: Names of the classes by label; of segmentation the background's is the first.
         head: What decides how the outputs are read: type, number of classes, anchors.
-        mean: Of each channel, after the conversion of colours; None for no normalization.
+        mean: Of each channel, after the conversion of colors; None for no normalization.
         std: Likewise.
         bgr_to_rgb: Whether the network takes RGB and the images come as BGR.
         size_divisor: What the sides of the network's input are multiples of, in px.

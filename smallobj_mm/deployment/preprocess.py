@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The data preprocessor of a model as a network layer: colours, normalization, padding."""
+"""The data preprocessor of a model as a network layer: colors, normalization, padding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InputFormat(NamedTuple):
     """What a data preprocessor does with images.
 
     Attributes:
-        mean: Of each channel after the conversion of colours; None for no normalization.
+        mean: Of each channel after the conversion of colors; None for no normalization.
         std: Likewise.
         bgr_to_rgb: Whether the order of the channels is reversed.
         size_divisor: The sides become multiples of it, px.

@@ -3,7 +3,7 @@
 
 Ranges of activations are measured on training images, weights are quantized channel by channel.
 What lies behind the last convolutions, these included, stays in floating point (boxes and scores
-need more than 256 steps), and so does what lies before the first (colours and normalization).
+need more than 256 steps), and so does what lies before the first (colors and normalization).
 """
 
 from __future__ import annotations

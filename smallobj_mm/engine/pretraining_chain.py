@@ -79,7 +79,7 @@ def read_pretrain_config(config: str, images: str, options: Mapping) -> Config:
 
 
 def read_finetune_config(config: str, backbone: Path | None, options: Mapping) -> Config:
-    """The config of the labelled data with the pretrained backbone; its data are looked for.
+    """The config of the labeled data with the pretrained backbone; its data are looked for.
 
     Whatever weights the config names for its backbone, in any of the frameworks' ways, are
     replaced. (``--cfg-options`` alone cannot do that: it merges into what is there, and there may
@@ -99,7 +99,7 @@ def read_finetune_config(config: str, backbone: Path | None, options: Mapping) -
     if not isinstance(model.get('backbone'), dict):
         raise UserError(
             f'config {config}: model.backbone not found, expected that of a detector or '
-            'another network; give the config of the labelled data'
+            'another network; give the config of the labeled data'
         )
     model.backbone.init_cfg = (
         None if backbone is None
@@ -125,7 +125,7 @@ def choose_pretrain_config(arm: str, finetune: Config) -> str:
 
     Args:
         arm: One of :data:`ARMS` that has configs.
-        finetune: Config of the labelled data.
+        finetune: Config of the labeled data.
 
     Returns:
         The first config if none fits; :func:`check_fit` says why.
@@ -185,7 +185,7 @@ def check_fit(pretrain: Config, finetune: Config, pretrain_name: str, finetune_n
 
     Args:
         pretrain: Config of the pretraining.
-        finetune: Config of the labelled data.
+        finetune: Config of the labeled data.
         pretrain_name: What the user calls the first, for the message.
         finetune_name: What the user calls the second.
 

@@ -76,7 +76,7 @@ def load_config(args: argparse.Namespace) -> Config:
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config after fitting it to the machine.
 
-    Checkpoints are read as plain tensors. Without CUDA, synchronised batch normalisation is
+    Checkpoints are read as plain tensors. Without CUDA, synchronized batch normalization is
     switched off with a message and distributed runs use gloo. A detector gets as many classes as
     its data. Loaders without workers lose the settings that only workers have. ``load_from`` may be
     the name of a model that ships.

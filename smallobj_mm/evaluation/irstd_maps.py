@@ -47,7 +47,7 @@ def read_image(path: str) -> np.ndarray:
         path: Image file.
 
     Returns:
-        Array (H, W) or, where the three colours differ, (H, W, 3) BGR; uint8, uint16 or float32.
+        Array (H, W) or, where the three colors differ, (H, W, 3) BGR; uint8, uint16 or float32.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -72,8 +72,8 @@ def read_image(path: str) -> np.ndarray:
     if image.ndim == 2:
         return image
     image = image[..., :3] if image.shape[2] > 2 else image[..., :1]
-    grey = image.shape[2] == 1 or (image == image[..., :1]).all()
-    return np.ascontiguousarray(image[..., 0] if grey else image)
+    gray = image.shape[2] == 1 or (image == image[..., :1]).all()
+    return np.ascontiguousarray(image[..., 0] if gray else image)
 
 
 def read_probability_map(path: str) -> np.ndarray:
@@ -101,7 +101,7 @@ def read_probability_map(path: str) -> np.ndarray:
         values = read_image(path)
     if values.ndim != 2:
         raise UserError(
-            f'{path}: shape {" x ".join(map(str, values.shape))}, expected one channel: a grey map '
+            f'{path}: shape {" x ".join(map(str, values.shape))}, expected one channel: a gray map '
             'of the probability of the foreground'
         )
     if values.dtype in (np.uint8, np.uint16):

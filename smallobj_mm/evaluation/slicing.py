@@ -11,7 +11,7 @@ import numpy as np
 
 from smallobj_mm.utils.errors import UserError
 
-#: Grey level where an image is smaller than its cell.
+#: Gray level where an image is smaller than its cell.
 FILL = 114
 
 

@@ -3,7 +3,7 @@
 
 A tile sees an object whole, or cut off by its border. What is seen whole by two tiles is found
 twice, with boxes that hardly differ; what is cut off by a tile is a piece of the box that a
-neighbour sees, or, if the object is larger than the overlap, of a box that no tile sees.
+neighbor sees, or, if the object is larger than the overlap, of a box that no tile sees.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class SmallObjectInferencer:
             batch_size: Images, or tiles of images, that go through the network at once.
             tile: Side in px of the tiles that larger images are cut into; each goes through the
                 config's test pipeline like an image. None gives the network whole images.
-            overlap: Least overlap of neighbouring tiles as a part of ``tile``; objects up to this
+            overlap: Least overlap of neighboring tiles as a part of ``tile``; objects up to this
                 size are seen whole by one tile at least.
             threshold: Least score of boxes; probability above which a pixel is a target. None
                 takes what the config says.

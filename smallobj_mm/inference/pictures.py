@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from smallobj_mm.visualization import class_colours
+from smallobj_mm.visualization import class_colors
 from smallobj_mm.visualization.target_drawing import (
     OUTLINE,
     add_legend,
@@ -33,7 +33,7 @@ MOST_ENLARGED = 24
 CELL, WINDOWS = 256, (32, 64, 128, 256)
 #: Least side of what is cut out, as a multiple of the target's longer side.
 SURROUNDINGS = 1.6
-#: Grey levels between the darkest and the brightest pixel that are stretched at most.
+#: Gray levels between the darkest and the brightest pixel that are stretched at most.
 LEAST_CONTRAST = 13.0
 #: Least side of a frame, in widths of its line.
 _LEAST_FRAME = 4
@@ -99,8 +99,8 @@ def mark_targets(
         large = mask if zoom == 1 else enlarge(mask != 0, int(zoom))
         draw_outline(canvas, large, OUTLINE, scale)
         return
-    colours = class_colours(len(classes))
-    draw_frames(canvas, _grown(targets.bboxes * zoom, scale), colours[targets.labels], scale)
+    colors = class_colors(len(classes))
+    draw_frames(canvas, _grown(targets.bboxes * zoom, scale), colors[targets.labels], scale)
 
 
 def _grown(bboxes: np.ndarray, scale: float) -> np.ndarray:
@@ -114,10 +114,10 @@ def _grown(bboxes: np.ndarray, scale: float) -> np.ndarray:
 def legend_entries(
     targets: Targets, classes: Sequence[str], segmentation: bool
 ) -> list[tuple[str, Sequence[int]]]:
-    """How many targets of each class there are, in their colours."""
+    """How many targets of each class there are, in their colors."""
     counts = np.bincount(targets.labels, minlength=len(classes))
-    colours = [OUTLINE] * len(classes) if segmentation else class_colours(len(classes)).tolist()
-    entries = [(f'{n} {c}', colour) for n, c, colour in zip(classes, counts, colours) if c]
+    colors = [OUTLINE] * len(classes) if segmentation else class_colors(len(classes)).tolist()
+    entries = [(f'{n} {c}', color) for n, c, color in zip(classes, counts, colors) if c]
     return entries or [('nothing found', (255, 255, 255))]
 
 
@@ -189,7 +189,7 @@ def target_window(bbox: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slic
 
 
 def stretched(part: np.ndarray) -> np.ndarray:
-    """Grey levels spread: many targets are hardly brighter than their ground."""
+    """Gray levels spread: many targets are hardly brighter than their ground."""
     low, high = float(part.min()), float(part.max())
     scaled = (part - np.float32(low)) * np.float32(255 / max(high - low, LEAST_CONTRAST))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -31,7 +31,7 @@ class TileGrid:
         height: Of the image, px.
         width: Of the image, px.
         tile: Side of a tile, px; None for one tile as large as the image.
-        overlap: Least overlap of neighbours as a part of ``tile``.
+        overlap: Least overlap of neighbors as a part of ``tile``.
 
     Raises:
         UserError: ``tile`` is no positive whole number, or ``overlap`` not in [0, 0.9].
@@ -55,7 +55,7 @@ class TileGrid:
     def weight(self, index: int) -> np.ndarray:
         """How much each pixel of a tile counts, (h, w) float32.
 
-        The weights fade towards borders that have a neighbour behind them, and add up to 1 at
+        The weights fade towards borders that have a neighbor behind them, and add up to 1 at
         every pixel of the image.
         """
         row, column = divmod(index, len(self._spans[1]))

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Synchronised batch normalisation where it exists: it has no CPU implementation."""
+"""Synchronized batch normalization where it exists: it has no CPU implementation."""
 
 import logging
 from typing import Any
@@ -8,12 +8,12 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-#: Names under which mmengine and mmcv build a synchronised BN.
+#: Names under which mmengine and mmcv build a synchronized BN.
 _SYNC_BN_TYPES = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
 
 
 def disable_sync_bn_on_cpu(cfg: Config) -> int:
-    """Replace synchronised BN by plain BN in a config when there is no CUDA device.
+    """Replace synchronized BN by plain BN in a config when there is no CUDA device.
 
     ``torch.nn.SyncBatchNorm`` accepts CUDA tensors only, and mmengine reverts it by itself only
     when training is *not* distributed. Both ways to ask for it are undone: the top-level
@@ -33,7 +33,7 @@ def disable_sync_bn_on_cpu(cfg: Config) -> int:
         changed += 1
     if changed:
         print_log(
-            f'Synchronised batch normalisation is switched off ({changed} settings of the config): '
+            f'Synchronized batch normalization is switched off ({changed} settings of the config): '
             'it needs CUDA and this machine trains on the CPU, each process keeps its own '
             'statistics.',
             logger='current',

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from smallobj_mm.datasets.analysis import BoxTable
 from smallobj_mm.datasets.analysis.advice import STRIDES, USUAL_SIDE, scale_to
 
-#: Colour-blind safe (Okabe and Ito, 2008).
-_COLOURS = ('#0072b2', '#e69f00', '#009e73', '#cc79a7')
+#: Color-blind safe (Okabe and Ito, 2008).
+_COLORS = ('#0072b2', '#e69f00', '#009e73', '#cc79a7')
 
 
 def draw_dataset(tables: dict[str, BoxTable], strides: Sequence[int]) -> Figure:
@@ -47,10 +47,10 @@ def _edges(*sides: np.ndarray) -> list[float]:
 
 def _draw_sizes(axes: Axes, tables: dict[str, BoxTable], strides: Sequence[int]) -> None:
     edges = _edges(*(table.sides for table in tables.values()))
-    for (name, table), colour in zip(tables.items(), _COLOURS):
+    for (name, table), color in zip(tables.items(), _COLORS):
         weights = np.full(len(table.sides), 1 / max(len(table.sides), 1))
         axes.hist(
-            table.sides, edges, weights=weights, histtype='step', color=colour, lw=1.6, label=name
+            table.sides, edges, weights=weights, histtype='step', color=color, lw=1.6, label=name
         )
     for stride in STRIDES:
         is_level = stride in strides
@@ -68,9 +68,9 @@ def _draw_resized(axes: Axes, table: BoxTable) -> None:
     resized = table.sides * scale_to(table.sizes)[table.owners]
     edges = _edges(table.sides, resized)
     labels = ('as they are', f'resized to {USUAL_SIDE} px')
-    for sides, label, colour in zip((table.sides, resized), labels, _COLOURS):
+    for sides, label, color in zip((table.sides, resized), labels, _COLORS):
         share = np.arange(1, len(sides) + 1) / max(len(sides), 1)
-        axes.step(np.sort(sides), share, where='post', color=colour, lw=1.6, label=label)
+        axes.step(np.sort(sides), share, where='post', color=color, lw=1.6, label=label)
     axes.set_xlim(edges[0], edges[-1])
     axes.axvline(8, color='black', lw=0.5, ls=':')
     axes.axvline(16, color='black', lw=0.5, ls=':')
@@ -81,10 +81,10 @@ def _draw_resized(axes: Axes, table: BoxTable) -> None:
 def _draw_crowding(axes: Axes, tables: dict[str, BoxTable]) -> None:
     most = max(int(table.crowding.max(initial=0)) for table in tables.values())
     edges = (np.arange(0, most + 2, max(1, (most + 1) // 40)) - 0.5).tolist()
-    for (name, table), colour in zip(tables.items(), _COLOURS):
+    for (name, table), color in zip(tables.items(), _COLORS):
         weights = np.full(len(table.crowding), 1 / max(len(table.crowding), 1))
         axes.hist(
-            table.crowding, edges, weights=weights, histtype='step', color=colour, lw=1.6,
+            table.crowding, edges, weights=weights, histtype='step', color=color, lw=1.6,
             label=name,
         )  # fmt: skip
     axes.set_xlabel('objects in an image', fontsize=9)
@@ -95,10 +95,10 @@ def _draw_crowding(axes: Axes, tables: dict[str, BoxTable]) -> None:
 def _draw_classes(axes: Axes, tables: dict[str, BoxTable]) -> None:
     classes = next(iter(tables.values())).classes[:25]
     height = 0.8 / len(tables)
-    for number, ((name, table), colour) in enumerate(zip(tables.items(), _COLOURS)):
+    for number, ((name, table), color) in enumerate(zip(tables.items(), _COLORS)):
         counts = np.bincount(table.labels, minlength=len(table.classes))[: len(classes)]
         rows = np.arange(len(classes)) + number * height
-        axes.barh(rows, counts, height, color=colour, label=name)
+        axes.barh(rows, counts, height, color=color, label=name)
         for row, count in zip(rows, counts):
             axes.annotate(
                 f'{count}', (count, row), (3, 0), textcoords='offset points', va='center',

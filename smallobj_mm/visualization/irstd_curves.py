@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 KINDS = ('roc', 'pd_fa', 'pr')
-#: Colour-blind safe (Okabe and Ito, 2008); curves beyond them repeat with other lines.
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+#: Color-blind safe (Okabe and Ito, 2008); curves beyond them repeat with other lines.
+_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _LINES = ('-', '--', ':', '-.')
 _MARKERS = 'osD^vPX'
 #: False positive rates and false alarms below these share the left edge of the logarithmic axes.
@@ -41,8 +41,8 @@ def draw_curves(
         axes = figure.add_subplot(1, len(kinds), index + 1)
         for number, (label, curves) in enumerate(models):
             style = dict(
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle=_LINES[number // len(_COLOURS) % len(_LINES)],
+                color=_COLORS[number % len(_COLORS)],
+                linestyle=_LINES[number // len(_COLORS) % len(_LINES)],
                 linewidth=1.6,
             )
             _DRAW[kind](axes, label, curves, style, number)

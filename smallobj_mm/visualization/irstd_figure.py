@@ -62,7 +62,7 @@ def draw_figure(
     predicted = probability > np.float32(threshold)
     verdict = judge(predicted, truth)
     panels = [
-        ('Input', grey(image), None),
+        ('Input', gray(image), None),
         ('Ground truth', (truth == 1).astype(np.float32), verdict._replace(
             false_alarms=np.zeros((0, 3)))),
         ('Prediction', probability, verdict),
@@ -104,8 +104,8 @@ def figure_png(figure: Figure) -> bytes:
     return data.getvalue()
 
 
-def grey(image: np.ndarray) -> np.ndarray:
-    """The intensity (H, W) float32 in [0, 1] of an image of 8 bits, grey or BGR."""
+def gray(image: np.ndarray) -> np.ndarray:
+    """The intensity (H, W) float32 in [0, 1] of an image of 8 bits, gray or BGR."""
     image = image.astype(np.float32) / 255
     return image if image.ndim == 2 else image.mean(axis=2)
 
@@ -201,14 +201,14 @@ def _corner(
 
 
 def _stretch(axes: Axes, values: np.ndarray, window: tuple[int, int, int]) -> None:
-    """Spread the grey values of the window: many targets are hardly brighter than their ground."""
+    """Spread the gray values of the window: many targets are hardly brighter than their ground."""
     left, top, side = window
     part = values[top : top + side, left : left + side]
     axes.images[0].set_clim(part.min(), max(part.max(), part.min() + 0.05))
 
 
 def _contour(
-    axes: Axes, mask: np.ndarray, colour: tuple[float, float, float], window: tuple[int, int, int]
+    axes: Axes, mask: np.ndarray, color: tuple[float, float, float], window: tuple[int, int, int]
 ) -> None:
     """The outline of a mask along the edges of its pixels, inside the window."""
     left, top, side = window
@@ -216,11 +216,11 @@ def _contour(
     rows, columns = np.nonzero(part[1:] != part[:-1])
     for row, column in zip(rows, columns):
         x, y = left + column - 1.5, top + row - 0.5
-        axes.plot([x, x + 1], [y, y], color=colour, linewidth=0.9, solid_capstyle='round')
+        axes.plot([x, x + 1], [y, y], color=color, linewidth=0.9, solid_capstyle='round')
     rows, columns = np.nonzero(part[:, 1:] != part[:, :-1])
     for row, column in zip(rows, columns):
         x, y = left + column - 0.5, top + row - 1.5
-        axes.plot([x, x], [y, y + 1], color=colour, linewidth=0.9, solid_capstyle='round')
+        axes.plot([x, x], [y, y + 1], color=color, linewidth=0.9, solid_capstyle='round')
 
 
 def _legend(figure: Figure, verdict: Verdict, name: str, threshold: float) -> None:
@@ -232,8 +232,8 @@ def _legend(figure: Figure, verdict: Verdict, name: str, threshold: float) -> No
     ]
     handles = [
         Line2D([], [], linestyle='', marker=marker, markerfacecolor='none', markersize=7,
-               markeredgecolor=colour, markeredgewidth=1.4, label=label)
-        for marker, colour, label in marks
+               markeredgecolor=color, markeredgewidth=1.4, label=label)
+        for marker, color, label in marks
     ]  # fmt: skip
     handles += [
         Line2D([], [], color=_rgb(HIT), label='truth (inset)'),

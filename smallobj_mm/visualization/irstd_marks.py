@@ -94,8 +94,8 @@ def draw_verdict(
         _outline(left, (truth == 1).astype(np.uint8), HIT, zoom)
         _mark(right, verdict, zoom)
         entries += [
-            (f'{name} {len(circles)}', colour)
-            for name, circles, colour in zip(
+            (f'{name} {len(circles)}', color)
+            for name, circles, color in zip(
                 ('hits', 'misses', 'false alarms'), verdict, (HIT, MISS, FALSE_ALARM)
             )
         ]
@@ -104,17 +104,17 @@ def draw_verdict(
     return np.concatenate([both, legend_strip(entries, both.shape[1])], axis=0)
 
 
-def _outline(canvas: np.ndarray, mask: np.ndarray, colour: tuple, zoom: int) -> None:
+def _outline(canvas: np.ndarray, mask: np.ndarray, color: tuple, zoom: int) -> None:
     """A line of one pixel of the canvas around the mask, in place."""
     large = mask.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    canvas[(cv2.dilate(large, np.ones((3, 3), np.uint8)) > 0) & (large == 0)] = colour
+    canvas[(cv2.dilate(large, np.ones((3, 3), np.uint8)) > 0) & (large == 0)] = color
 
 
 def _mark(canvas: np.ndarray, verdict: Verdict, zoom: int) -> None:
-    for circles, colour in ((verdict.hits, HIT), (verdict.misses, MISS)):
+    for circles, color in ((verdict.hits, HIT), (verdict.misses, MISS)):
         for x, y, radius in (circles + [0.5, 0.5, 0]) * zoom:
-            centre = (round(x), round(y))
-            cv2.circle(canvas, centre, round(radius) + 2, colour, 1, cv2.LINE_AA)
+            center = (round(x), round(y))
+            cv2.circle(canvas, center, round(radius) + 2, color, 1, cv2.LINE_AA)
     for x, y, radius in (verdict.false_alarms[:MOST_MARKS] + [0.5, 0.5, 0]) * zoom:
         low, high = (round(x - radius), round(y - radius)), (round(x + radius), round(y + radius))
         cv2.rectangle(canvas, low, high, FALSE_ALARM, 1)

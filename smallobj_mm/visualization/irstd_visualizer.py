@@ -21,7 +21,7 @@ HEIGHT = 512
 class IRSTDVisualizer(SegLocalVisualizer):
     """Truth on the left, prediction on the right, as outlines; hits, misses, false alarms marked.
 
-    The stock visualizer lays colours over the whole image, under which a target of ten pixels
+    The stock visualizer lays colors over the whole image, under which a target of ten pixels
     cannot be seen. Arguments are those of :class:`mmseg.visualization.SegLocalVisualizer`; its
     ``alpha``, classes and palette do not matter here.
     """

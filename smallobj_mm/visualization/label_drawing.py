@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 #: BGR.
-CONTOUR_COLOUR = (60, 60, 255)
-IGNORED_COLOUR = (200, 200, 200)
+CONTOUR_COLOR = (60, 60, 255)
+IGNORED_COLOR = (200, 200, 200)
 _GAP = 2  # px between two panels
 _IGNORED = 255
 
@@ -41,14 +41,14 @@ def draw_label_maps(
     canvas = cv2.resize(img, size, interpolation=cv2.INTER_NEAREST)
     mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     rows, columns = np.mgrid[: size[1], : size[0]]
-    canvas[(mask == _IGNORED) & ((rows + columns) % 8 == 0)] = IGNORED_COLOUR
+    canvas[(mask == _IGNORED) & ((rows + columns) % 8 == 0)] = IGNORED_COLOR
     inside = (mask == 1).view(np.uint8)
     ring = cv2.dilate(inside, np.ones((3, 3), np.uint8)) - inside
-    canvas[ring > 0] = CONTOUR_COLOUR
+    canvas[ring > 0] = CONTOUR_COLOR
     panels = [canvas]
     for label in (interior, boundary):
         if label is not None:
-            grey = np.rint(np.clip(label, 0, 1) * 255).astype(np.uint8)
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST)
-            panels += [np.full((size[1], _GAP, 3), 255, np.uint8), np.stack([grey] * 3, axis=2)]
+            gray = np.rint(np.clip(label, 0, 1) * 255).astype(np.uint8)
+            gray = cv2.resize(gray, size, interpolation=cv2.INTER_NEAREST)
+            panels += [np.full((size[1], _GAP, 3), 255, np.uint8), np.stack([gray] * 3, axis=2)]
     return np.concatenate(panels, axis=1)

@@ -13,7 +13,7 @@ from .sample_drawing import legend_strip
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Longer side in px of a picture whose lines are one pixel wide.
 _UNIT = 640
-#: Colour of numbers and of the outlines of masks, BGR.
+#: Color of numbers and of the outlines of masks, BGR.
 NUMBER, OUTLINE = (80, 240, 255), (255, 200, 0)
 #: Space in px between the cells of a contact sheet.
 _GAP = 4
@@ -41,30 +41,30 @@ def enlarge(values: np.ndarray, zoom: int) -> np.ndarray:
 
 
 def draw_frames(
-    canvas: np.ndarray, bboxes: np.ndarray, colours: Sequence[Sequence[int]], scale: float = 1.0
+    canvas: np.ndarray, bboxes: np.ndarray, colors: Sequence[Sequence[int]], scale: float = 1.0
 ) -> None:
     """A frame just outside of each box (n, 4), in place; of several the first lies on top.
 
     Args:
         canvas: Array (h, w, 3) uint8, BGR.
         bboxes: x1, y1, x2, y2 in px of the canvas.
-        colours: Of each box, BGR.
+        colors: Of each box, BGR.
         scale: See :func:`picture_scale`.
     """
     width = line_width(scale)
     low = np.floor(bboxes[:, :2]).astype(int) - 1 - width // 2
     high = np.ceil(bboxes[:, 2:]).astype(int) + (width - 1) // 2
-    for first, last, colour in zip(low[::-1].tolist(), high[::-1].tolist(), colours[::-1]):
-        cv2.rectangle(canvas, first, last, tuple(int(value) for value in colour), width)
+    for first, last, color in zip(low[::-1].tolist(), high[::-1].tolist(), colors[::-1]):
+        cv2.rectangle(canvas, first, last, tuple(int(value) for value in color), width)
 
 
 def draw_outline(
-    canvas: np.ndarray, mask: np.ndarray, colour: Sequence[int] = OUTLINE, scale: float = 1.0
+    canvas: np.ndarray, mask: np.ndarray, color: Sequence[int] = OUTLINE, scale: float = 1.0
 ) -> None:
     """A line around a mask (h, w), just outside of it, in place."""
     inside = (mask != 0).astype(np.uint8)
     side = 2 * line_width(scale) + 1
-    canvas[(cv2.dilate(inside, np.ones((side, side), np.uint8)) > 0) & (inside == 0)] = colour
+    canvas[(cv2.dilate(inside, np.ones((side, side), np.uint8)) > 0) & (inside == 0)] = color
 
 
 def draw_numbers(
@@ -104,7 +104,7 @@ def _free(place: tuple[int, int], wide: int, high: int, taken: list, canvas: np.
 def add_legend(
     canvas: np.ndarray, entries: Sequence[tuple[str, Sequence[int]]], scale: float = 1.0
 ) -> np.ndarray:
-    """The canvas with lines of coloured words below."""
+    """The canvas with lines of colored words below."""
     width = canvas.shape[1]
     strip = legend_strip(entries, max(round(width / scale), 1))
     if strip.shape[1] != width:

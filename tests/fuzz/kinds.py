@@ -26,7 +26,7 @@ from smallobj_mm.datasets.transforms.loading import LoadImageStrict
 from smallobj_mm.evaluation.irstd_maps import read_probability_map
 
 _RNG = np.random.default_rng(0)
-_COLOUR = _RNG.integers(0, 255, (24, 40, 3), dtype=np.uint8)
+_COLOR = _RNG.integers(0, 255, (24, 40, 3), dtype=np.uint8)
 _MASK = np.zeros((24, 40), np.uint8)
 _MASK[5:9, 7:12] = 255
 
@@ -89,23 +89,23 @@ def _read_picture(path: str) -> object:
 
 _EXIF = Image.Exif()
 _EXIF[0x0112] = 6
-_DEEP = _COLOUR.astype(np.uint16) * 257
+_DEEP = _COLOR.astype(np.uint16) * 257
 _PICTURES = {
     'JPEG': ('.jpg', [
-        _pillow(_COLOUR, 'JPEG', exif=_EXIF), _pillow(_COLOUR, 'JPEG', progressive=True),
+        _pillow(_COLOR, 'JPEG', exif=_EXIF), _pillow(_COLOR, 'JPEG', progressive=True),
     ]),
-    'PNG': ('.png', [_pillow(_COLOUR, 'PNG', exif=_EXIF), _opencv('.png', _DEEP), _palette()]),
-    'BMP': ('.bmp', [_pillow(_COLOUR, 'BMP'), _pillow(_MASK, 'BMP')]),
+    'PNG': ('.png', [_pillow(_COLOR, 'PNG', exif=_EXIF), _opencv('.png', _DEEP), _palette()]),
+    'BMP': ('.bmp', [_pillow(_COLOR, 'BMP'), _pillow(_MASK, 'BMP')]),
     'TIFF': ('.tif', [
-        _pillow(_COLOUR, 'TIFF'), _opencv('.tiff', _DEEP), _pillow(_COLOUR, 'TIFF', big_tiff=True),
+        _pillow(_COLOR, 'TIFF'), _opencv('.tiff', _DEEP), _pillow(_COLOR, 'TIFF', big_tiff=True),
     ]),
     'WebP': ('.webp', [
-        _pillow(_COLOUR, 'WEBP'), _pillow(_COLOUR, 'WEBP', lossless=True, exif=_EXIF),
+        _pillow(_COLOR, 'WEBP'), _pillow(_COLOR, 'WEBP', lossless=True, exif=_EXIF),
     ]),
     'GIF': ('.gif', [_pillow(_MASK, 'GIF')]),
-    'PNM': ('.ppm', [_pillow(_COLOUR, 'PPM'), _pillow(_MASK, 'PPM')]),
-    'JPEG 2000': ('.jp2', [_pillow(_COLOUR, 'JPEG2000')]),
-    'Radiance': ('.hdr', [_opencv('.hdr', _COLOUR.astype(np.float32))]),
+    'PNM': ('.ppm', [_pillow(_COLOR, 'PPM'), _pillow(_MASK, 'PPM')]),
+    'JPEG 2000': ('.jp2', [_pillow(_COLOR, 'JPEG2000')]),
+    'Radiance': ('.hdr', [_opencv('.hdr', _COLOR.astype(np.float32))]),
 }  # fmt: skip
 
 _XML = (

@@ -45,9 +45,9 @@ def path(toys, tmp_path_factory):
 
 @pytest.fixture(params=['seg', 'det'])
 def analysis(request, models, path):
-    from smallobj_mm.app.analysis import analyse
+    from smallobj_mm.app.analysis import analyze
 
-    return analyse(models[request.param], path, request.param)
+    return analyze(models[request.param], path, request.param)
 
 
 def test_network_runs_once_for_all_thresholds(analysis, models, monkeypatch):
@@ -145,11 +145,11 @@ def test_rows_and_archive(analysis, tmp_path):
 
 
 def test_large_images_go_in_tiles(models, toys, tmp_path):
-    from smallobj_mm.app.analysis import analyse, find
+    from smallobj_mm.app.analysis import analyze, find
 
     cv2.imwrite(str(tmp_path / 'large.png'), toys.scene(700, 1300, [(635, 500, 645, 510)]))
     parts = []
-    found = find(analyse(models['det'], str(tmp_path / 'large.png'), 'd', parts.append), 0.5)
+    found = find(analyze(models['det'], str(tmp_path / 'large.png'), 'd', parts.append), 0.5)
     assert len(parts) > 3 and parts == sorted(parts) and parts[-1] == 1
     np.testing.assert_array_equal(found.targets.bboxes, [[635, 500, 645, 510]])
 
@@ -187,11 +187,11 @@ def huge(path):
     ],
 )
 def test_what_is_no_image_is_one_sentence(models, tmp_path, name, write, message):
-    from smallobj_mm.app.analysis import analyse
+    from smallobj_mm.app.analysis import analyze
 
     write(tmp_path / name)
     with pytest.raises(ValueError) as caught:
-        analyse(models['seg'], str(tmp_path / name), 's')
+        analyze(models['seg'], str(tmp_path / name), 's')
     text = str(caught.value)
     assert text.startswith(message) and str(tmp_path) not in text and '\n' not in text
     assert '; ' in text  # what to do

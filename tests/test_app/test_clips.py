@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from smallobj_mm.app.analysis import Analysis, find
-from smallobj_mm.app.clips import Clip, analyse_file, at_frame
+from smallobj_mm.app.clips import Clip, analyze_file, at_frame
 from smallobj_mm.inference import SmallObjectInferencer
 
 
@@ -56,21 +56,21 @@ def page(models, tmp_path_factory):
 @pytest.mark.parametrize('kind', ['seg', 'det'])
 def test_frames_of_a_clip(models, clip, kind, monkeypatch):
     parts = []
-    analysed = analyse_file(models[kind], clip, kind, parts.append)
-    assert isinstance(analysed, Clip) and analysed.total == 4 and analysed.rate == 10
-    counts = [len(find(frame, 0.5).targets.scores) for frame in analysed.frames]
+    analyzed = analyze_file(models[kind], clip, kind, parts.append)
+    assert isinstance(analyzed, Clip) and analyzed.total == 4 and analyzed.rate == 10
+    counts = [len(find(frame, 0.5).targets.scores) for frame in analyzed.frames]
     assert counts == [0, 1, 2, 3] and parts[-1] == 1
     for number, expected in ((2, 2), (99, 3), (-1, 0), (None, 0), (float('nan'), 0)):
-        assert len(find(at_frame(analysed, number), 0.5).targets.scores) == expected
+        assert len(find(at_frame(analyzed, number), 0.5).targets.scores) == expected
     monkeypatch.setattr('smallobj_mm.app.clips.MOST_FRAMES', 2)
-    short = analyse_file(models[kind], clip, kind)
+    short = analyze_file(models[kind], clip, kind)
     assert len(short.frames) == 2 and short.total == 4
 
 
 def test_no_clip_is_one_sentence(models, tmp_path):
     (tmp_path / 'bad.mp4').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='^bad.mp4: not readable as a video; choose an MP4'):
-        analyse_file(models['seg'], str(tmp_path / 'bad.mp4'), 'seg')
+        analyze_file(models['seg'], str(tmp_path / 'bad.mp4'), 'seg')
 
 
 def value(component):
@@ -79,12 +79,12 @@ def value(component):
 
 
 def test_a_clip_on_the_page(page, clip):
-    analysed, other, *_, slider = page.look(clip, 'seg', 'no other')
-    assert isinstance(analysed, Clip) and other is None
+    analyzed, other, *_, slider = page.look(clip, 'seg', 'no other')
+    assert isinstance(analyzed, Clip) and other is None
     assert slider.maximum == 3 and slider.visible
-    message, picture, second, *_ = page.show(analysed, None, 0.5, None, 'Mask', 3)
+    message, picture, second, *_ = page.show(analyzed, None, 0.5, None, 'Mask', 3)
     assert '<strong id="count">3</strong>' in message and '4 of 4 frames' in message
-    button = page.pack(analysed, 0.5, SimpleNamespace(session_hash='a'))
+    button = page.pack(analyzed, 0.5, SimpleNamespace(session_hash='a'))
     (archive,) = page.folder.rglob('film_results.zip')
     with zipfile.ZipFile(archive) as content:
         names = {'marked.mp4', 'predictions.json', 'settings.json', 'targets.csv'}
@@ -102,9 +102,9 @@ def test_two_models_side_by_side(page, toys_path, tmp_path):
     image = infer_toys.scene(64, 80, [(10, 20, 16, 26)])
     image[40:44, 40:44] = 105  # a segmentor is hardly sure of it
     cv2.imwrite(str(path), image)
-    analysed, other, *_ = page.look(str(path), 'seg', 'det')
-    assert isinstance(analysed, Analysis) and other.model == 'det'
-    message, _, second, *_ = page.show(analysed, other, 0.7, 0.1, 'Mask', None)
+    analyzed, other, *_ = page.look(str(path), 'seg', 'det')
+    assert isinstance(analyzed, Analysis) and other.model == 'det'
+    message, _, second, *_ = page.show(analyzed, other, 0.7, 0.1, 'Mask', None)
     assert '<strong id="count">1</strong>' in message
     assert '<strong id="count_2">2</strong>' in message and 'det' in message
     assert second.visible and second.label == 'det'

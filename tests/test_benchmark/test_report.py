@@ -52,7 +52,7 @@ def test_stages_are_told_apart(toys, tmp_path, monkeypatch):
     slowed = head.forward
     for _ in range(2):
         stages = time_stages(subject, image)
-    # What another stage took would be missing here; neighbours on the machine only add.
+    # What another stage took would be missing here; neighbors on the machine only add.
     assert all(seconds >= delay for seconds, delay in zip(stages, delays)), stages
     assert head.forward is slowed
 

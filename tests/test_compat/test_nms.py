@@ -213,7 +213,7 @@ def test_inputs_are_left_alone():
 
 
 def test_a_long_chain_of_suppressions():
-    """Each box overlaps its neighbours only: every second one stays."""
+    """Each box overlaps its neighbors only: every second one stays."""
     x = torch.arange(600.0)
     boxes = torch.stack([x, torch.zeros(600), x + 1.5, torch.ones(600)], 1)
     scores = torch.linspace(1, 0.1, 600)

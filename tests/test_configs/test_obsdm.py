@@ -63,11 +63,11 @@ def test_image_size_of_the_head_is_that_of_the_pipeline(cfg):
         assert max(transforms['MosaicAffine'].img_scale) == cfg.model.bbox_head.img_size
 
 
-def test_images_are_padded_with_the_grey_of_the_mosaics(cfg):
-    """mmdet pads what is normalized already: a value in grey levels would be a glaring border."""
+def test_images_are_padded_with_the_gray_of_the_mosaics(cfg):
+    """mmdet pads what is normalized already: a value in gray levels would be a glaring border."""
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
-    grey = torch.full((3, 40, 40), 114, dtype=torch.uint8)
-    data = preprocessor(dict(inputs=[grey], data_samples=None))['inputs']
+    gray = torch.full((3, 40, 40), 114, dtype=torch.uint8)
+    data = preprocessor(dict(inputs=[gray], data_samples=None))['inputs']
     if cfg.model.type == 'RTMDet':  # as mmdet ships it, without padding
         return
     assert data.shape[-2:] == (64, 64)

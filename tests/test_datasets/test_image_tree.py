@@ -13,7 +13,7 @@ from smallobj_mm.datasets.image_tree import ImageTreeDataset  # noqa: E402
 
 @pytest.fixture
 def tree(tmp_path):
-    """train/{a,b,c} of 2, 1, 1 images, one of them grey, and lists."""
+    """train/{a,b,c} of 2, 1, 1 images, one of them gray, and lists."""
     for name in ('a/1.png', 'a/2.jpg', 'b/x.png', 'c/deep/y.png'):
         path = tmp_path / 'train' / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,13 @@ def truth():
     return mask
 
 
-def palette_image(mask, colours):
+def palette_image(mask, colors):
     image = Image.fromarray(mask)
-    image.putpalette([value for colour in colours for value in colour])
+    image.putpalette([value for color in colors for value in color])
     return image
 
 
-def grey(mask, top):
+def gray(mask, top):
     """Targets with soft edges, whose outer pixels are below half of the peak."""
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8)) * (top // 4)
     return np.maximum(soft, mask * top)
@@ -34,12 +34,12 @@ CODINGS = {
     '0/1': lambda m: Image.fromarray(m),
     '0/255': lambda m: Image.fromarray(m * 255),
     '1 bit': lambda m: Image.fromarray(m > 0),
-    'grey': lambda m: Image.fromarray(grey(m, 255)),
-    'faint grey': lambda m: Image.fromarray(grey(m, 100)),
+    'gray': lambda m: Image.fromarray(gray(m, 255)),
+    'faint gray': lambda m: Image.fromarray(gray(m, 100)),
     '16 bit': lambda m: Image.fromarray(m.astype(np.uint16) * 4000),
     'RGB': lambda m: Image.fromarray(np.stack([m * 0, m * 255, m * 0], 2)),
     'RGBA': lambda m: Image.fromarray(np.stack([m * 255] * 3 + [m * 0 + 255], 2)),
-    'grey with alpha': lambda m: Image.fromarray(np.stack([m * 255, m * 0 + 255], 2)),
+    'gray with alpha': lambda m: Image.fromarray(np.stack([m * 255, m * 0 + 255], 2)),
     'palette': lambda m: palette_image(m, [(0, 0, 0), (128, 0, 0)]),
     'faint palette': lambda m: palette_image(m, [(0, 0, 0), (1, 1, 1)]),
     'palette from white to black': lambda m: palette_image(1 - m, [(255, 255, 255), (0, 0, 0)]),
@@ -69,7 +69,7 @@ def test_arrays_give_the_same_maps(truth, mode):
         truth * 255,
         truth > 0,
         truth * 0.25,
-        grey(truth, 200),
+        gray(truth, 200),
         truth.astype(np.int64),
         np.stack([truth * 255] * 3, 2),
         truth[..., None],

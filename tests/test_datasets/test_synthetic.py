@@ -54,8 +54,8 @@ def test_targets_differ_from_their_surroundings():
         if not inside.any():
             continue
         near = cv2.dilate(scene.mask, np.ones((7, 7))) > 0
-        grey = scene.image[..., 0].astype(float)
-        assert grey[inside].mean() > grey[near & ~inside].mean() + 15
+        gray = scene.image[..., 0].astype(float)
+        assert gray[inside].mean() > gray[near & ~inside].mean() + 15
 
 
 def test_files_are_seeded_and_kept(tmp_path):

@@ -19,8 +19,8 @@ CHANNELS = [8, 16, 32, 64]
 
 
 def draw(folder, count: int, classes: int = 1) -> None:
-    """Images of 48x40 px: a disc on a slope; the class is the colour of the disc."""
-    colours = [(40, 40, 220), (220, 180, 40), (60, 200, 60)]
+    """Images of 48x40 px: a disc on a slope; the class is the color of the disc."""
+    colors = [(40, 40, 220), (220, 180, 40), (60, 200, 60)]
     for label in range(classes):
         target = folder / f'class{label}' if classes > 1 else folder
         target.mkdir(parents=True, exist_ok=True)
@@ -29,9 +29,9 @@ def draw(folder, count: int, classes: int = 1) -> None:
             slope = np.linspace(*random.uniform(0, 160, 2), 48)[None, :, None]
             image = np.broadcast_to(slope + random.uniform(0, 90, 3), (40, 48, 3)).astype(np.uint8)
             image = np.ascontiguousarray(image)
-            colour = colours[label if classes > 1 else i % 3]
-            centre = tuple(int(x) for x in random.integers(8, 32, 2))
-            cv2.circle(image, centre, int(random.integers(4, 9)), colour, -1)
+            color = colors[label if classes > 1 else i % 3]
+            center = tuple(int(x) for x in random.integers(8, 32, 2))
+            cv2.circle(image, center, int(random.integers(4, 9)), color, -1)
             cv2.imwrite(str(target / f'{i}.png'), image)
 
 

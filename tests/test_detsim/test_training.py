@@ -85,7 +85,7 @@ def test_variants_train(tiny, tmp_path, name):
     assert ('loss_crop_stage4' in last) == ('local' in name)
 
 
-def test_nearest_neighbours(tiny, tmp_path, classes):
+def test_nearest_neighbors(tiny, tmp_path, classes):
     """With labels: a scalar for each evaluation, the last epoch always."""
     cfg = tiny(epochs=3)
     loader = dict(

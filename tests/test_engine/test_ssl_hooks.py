@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Hooks of self-supervised training: fixed rates, spread of features, nearest neighbours."""
+"""Hooks of self-supervised training: fixed rates, spread of features, nearest neighbors."""
 
 import logging
 from types import SimpleNamespace
@@ -133,15 +133,15 @@ def test_no_batch_is_an_error(runner):
 
 
 def test_knn_accuracy():
-    centres = torch.eye(3)
+    centers = torch.eye(3)
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    bank = centres[labels] + 0.1 * torch.randn(6, 3)
-    assert knn_accuracy(bank, labels, centres, torch.tensor([0, 1, 2])) == 1
+    bank = centers[labels] + 0.1 * torch.randn(6, 3)
+    assert knn_accuracy(bank, labels, centers, torch.tensor([0, 1, 2])) == 1
     wrong = torch.tensor([0, 1, 1])
-    assert knn_accuracy(bank, labels, centres, wrong, k=100) == pytest.approx(2 / 3)
+    assert knn_accuracy(bank, labels, centers, wrong, k=100) == pytest.approx(2 / 3)
     assert knn_accuracy(bank, labels, bank, labels, leave_one_out=True) == 1
     alone = torch.tensor([0, 1, 2])
-    assert knn_accuracy(centres, alone, centres, alone, leave_one_out=True) == 0
+    assert knn_accuracy(centers, alone, centers, alone, leave_one_out=True) == 0
 
 
 @pytest.mark.parametrize(

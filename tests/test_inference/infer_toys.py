@@ -33,13 +33,13 @@ class BrightBlobs(BaseDetector):
         self.sizes.append(tuple(batch_inputs.shape))
         for image, sample in zip(batch_inputs, batch_data_samples):
             height, width = sample.img_shape
-            grey = image.mean(dim=0)[:height, :width].numpy()
-            mask = (grey > float(self.level)).astype(np.uint8)
+            gray = image.mean(dim=0)[:height, :width].numpy()
+            mask = (gray > float(self.level)).astype(np.uint8)
             _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, 8)
             low, size = stats[1:, :2], stats[1:, 2:4]
             scale = np.array(sample.scale_factor)
             boxes = np.concatenate([low / scale, (low + size) / scale], axis=1)
-            total = np.bincount(labels.ravel(), weights=grey.ravel())[1:]
+            total = np.bincount(labels.ravel(), weights=gray.ravel())[1:]
             sample.pred_instances = InstanceData(
                 bboxes=torch.from_numpy(boxes).float().reshape(-1, 4),
                 scores=torch.from_numpy(total / stats[1:, 4] / 255).float(),

@@ -82,7 +82,7 @@ def test_views_that_differ(seed):
     check(merge_boxes(grid, seen(grid, truth, labels, rng, 0.7)), truth, labels, iou=0.4)
 
 
-def test_neighbours_on_a_seam_stay_two():
+def test_neighbors_on_a_seam_stay_two():
     """Two objects of one class side by side in the overlap, seen by both tiles."""
     grid = TileGrid(100, 180, 100, 0.2)
     truth = np.array([[82, 40, 89, 50], [91, 40, 98, 50], [82, 52, 89, 60]], dtype=float)

@@ -39,8 +39,8 @@ def test_each_object_once_whatever_the_tiles(toys, request, kind, tile):
     assert sample.ori_shape == (150, 240)
     assert boxes_of(sample) == sorted(BOXES)
     targets = find_targets(sample)
-    centres = (targets.bboxes[:, :2] + targets.bboxes[:, 2:]) / 2
-    np.testing.assert_allclose(targets.centroids, centres, atol=0.01)
+    centers = (targets.bboxes[:, :2] + targets.bboxes[:, 2:]) / 2
+    np.testing.assert_allclose(targets.centroids, centers, atol=0.01)
     sides = targets.bboxes[:, 2:] - targets.bboxes[:, :2]
     np.testing.assert_allclose(targets.areas, sides.prod(axis=1), rtol=1e-3)
 
@@ -104,7 +104,7 @@ def test_thresholds(toys, detector, segmentor):
     assert boxes_of(segmentor(image, threshold=0.95)[0]) == [(30, 30, 36, 36)]
 
 
-def test_paths_grey_arrays_and_nothing_found(toys, detector, segmentor, tmp_path):
+def test_paths_gray_arrays_and_nothing_found(toys, detector, segmentor, tmp_path):
     image = toys.scene(64, 80, BOXES[:1])
     cv2.imwrite(str(tmp_path / 'a.png'), image)
     for inferencer in (detector, segmentor):

@@ -52,13 +52,13 @@ def test_finds_small_objects_in_thermal_images(shared_dir):
     results = SmallObjectInferencer(name)([root / 'JPEGImages' / f'{n}.jpg' for n in names])
     objects = found = detections = right = 0
     for n, sample in zip(names, results):
-        labelled = parse_voc_xml(str(root / 'Annotations' / f'{n}.xml')).objects
-        everything = torch.tensor([obj.box for obj in labelled], dtype=torch.float32)
-        common = torch.tensor([obj.label in ('Person', 'Car') for obj in labelled])
+        labeled = parse_voc_xml(str(root / 'Annotations' / f'{n}.xml')).objects
+        everything = torch.tensor([obj.box for obj in labeled], dtype=torch.float32)
+        common = torch.tensor([obj.label in ('Person', 'Car') for obj in labeled])
         confident = sample.pred_instances[sample.pred_instances.scores > 0.3]
         boxes = confident.bboxes.float()
         objects, detections = objects + int(common.sum()), detections + len(boxes)
-        if len(labelled) and len(boxes):
+        if len(labeled) and len(boxes):
             overlaps = bbox_overlaps(everything, boxes)
             found += int((overlaps.amax(dim=1)[common] > 0.5).sum())
             right += int((overlaps.amax(dim=0) > 0.4).sum())

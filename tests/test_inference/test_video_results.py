@@ -60,8 +60,8 @@ def test_a_marked_video(segmentor, clip, tmp_path):
     marked, rate = frames(tmp_path / 'out/videos/clip.mp4')
     assert len(marked) == FRAMES and rate == pytest.approx(12, abs=0.1)
     assert marked[0].shape == (480, 640, 3), 'enlarged'
-    coloured = [np.ptp(frame.astype(int), axis=2).max() for frame in marked]
-    assert min(coloured) > 60, 'grey frames have coloured marks'
+    colored = [np.ptp(frame.astype(int), axis=2).max() for frame in marked]
+    assert min(colored) > 60, 'gray frames have colored marks'
     assert run(segmentor, tmp_path / 'out', clip) == []
     assert not list((tmp_path / 'out/videos').glob('.*'))
 

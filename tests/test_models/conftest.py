@@ -14,12 +14,12 @@ ACT = dict(type='SiLU')
 
 @pytest.fixture
 def layer() -> dict:
-    """Normalisation and activation of the detector's layers."""
+    """Normalization and activation of the detector's layers."""
     return dict(norm_cfg=dict(NORM), act_cfg=dict(ACT))
 
 
 @pytest.fixture
-def randomise():
+def randomize():
     """Function that gives every norm and every implicit vector values far from neutral."""
 
     def change(model: nn.Module) -> nn.Module:

@@ -81,7 +81,7 @@ def test_two_processes_train_the_detector(trained):
         torch.load(folder / f'work/rank{rank}.pt', weights_only=True) for rank in (0, 1)
     )
     differ = [name for name in first if not torch.equal(first[name], second[name])]
-    # Without synchronisation each process has its own statistics; nothing else may differ.
+    # Without synchronization each process has its own statistics; nothing else may differ.
     assert all('running_' in name for name in differ), differ
     assert any('running_' in name for name in differ)
 

@@ -66,7 +66,7 @@ def test_figures_and_file(tool, folders, tmp_path, capsys):
 
 
 def test_maps_and_masks_of_any_coding(tool, folders, tmp_path, capsys):
-    """16 bits, arrays, colour with alpha; masks 0/1: the same figures."""
+    """16 bits, arrays, color with alpha; masks 0/1: the same figures."""
     pred, truth = folders
     expected = call(tool, capsys, pred, truth)[1]
     other, masks = tmp_path / 'other' / 'deep', tmp_path / 'masks'
@@ -131,10 +131,10 @@ def test_values_that_are_no_probabilities(tool, folders, capsys):
         assert status == 2 and said in err and len(err.splitlines()) == 1
     np.save(pred / 'im0.npy', np.array([{}]))
     assert 'not readable as an array' in call(tool, capsys, pred, truth)[2]
-    colour = np.zeros((20, 30, 3), np.uint8)
-    colour[..., 1] = 9
+    color = np.zeros((20, 30, 3), np.uint8)
+    color[..., 1] = 9
     (pred / 'im0.npy').unlink()
-    cv2.imwrite(str(pred / 'im0.png'), colour)
+    cv2.imwrite(str(pred / 'im0.png'), color)
     assert 'expected one channel' in call(tool, capsys, pred, truth)[2]
 
 

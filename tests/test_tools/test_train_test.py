@@ -61,7 +61,7 @@ def test_training_on_the_cpu_switches_sync_bn_off_with_a_message(trained):
     work_dir, output = trained
     assert read(work_dir / 'rank0.json') == dict(world=1, epoch=2, sync_bn=False)
     assert read(work_dir / 'val.json') == COUNTED
-    messages = [line for line in output.splitlines() if 'atch normalisation' in line]
+    messages = [line for line in output.splitlines() if 'atch normalization' in line]
     assert len(messages) == (0 if torch.cuda.is_available() else 1)
 
 

@@ -39,7 +39,7 @@ class ToyDataset(Dataset):
 
 @MODELS.register_module()
 class ToyModel(BaseModel):
-    """One linear layer behind a normalisation."""
+    """One linear layer behind a normalization."""
 
     def __init__(self, norm_cfg: dict) -> None:
         super().__init__()
@@ -91,8 +91,8 @@ class WitnessHook(Hook):
         model = getattr(runner.model, 'module', runner.model)
         folder = Path(runner.work_dir)
         torch.save(model.state_dict(), folder / f'rank{get_rank()}.pt')
-        synchronised = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
-        facts = dict(world=get_world_size(), epoch=runner.epoch, sync_bn=synchronised)
+        synchronized = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+        facts = dict(world=get_world_size(), epoch=runner.epoch, sync_bn=synchronized)
         (folder / f'rank{get_rank()}.json').write_text(json.dumps(facts))
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:

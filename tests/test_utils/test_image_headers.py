@@ -25,9 +25,9 @@ def chunk(kind, data):
     return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
 
 
-def png(width, height, colour=0, *extra):
+def png(width, height, color=0, *extra):
     """A PNG of zeros; what is missing of its rows does not matter before decoding."""
-    header = struct.pack('>IIBBBBB', width, height, 8, colour, 0, 0, 0)
+    header = struct.pack('>IIBBBBB', width, height, 8, color, 0, 0, 0)
     rows = zlib.compress(b'\0' * ((width + 1) * min(height, 64)))
     parts = [chunk(b'IHDR', header), *extra, chunk(b'IDAT', rows), chunk(b'IEND', b'')]
     return b'\x89PNG\r\n\x1a\n' + b''.join(parts)
@@ -143,11 +143,11 @@ def bomb(kind, prefix):
 
 
 @pytest.mark.parametrize('kind, prefix', [(b'zTXt', b'a\0\0'), (b'iCCP', b'a\0\0')])
-@pytest.mark.parametrize('colour', [0, 3])
-def test_compressed_chunks_of_masks(tmp_path, kind, prefix, colour):
-    palette = (chunk(b'PLTE', bytes(6)),) if colour == 3 else ()
+@pytest.mark.parametrize('color', [0, 3])
+def test_compressed_chunks_of_masks(tmp_path, kind, prefix, color):
+    palette = (chunk(b'PLTE', bytes(6)),) if color == 3 else ()
     path = tmp_path / 'a.png'
-    path.write_bytes(png(30, 20, colour, bomb(kind, prefix), *palette))
+    path.write_bytes(png(30, 20, color, bomb(kind, prefix), *palette))
     assert read_image_size(str(path)) == (30, 20)
     try:
         assert read_mask(str(path)).shape == (20, 30)

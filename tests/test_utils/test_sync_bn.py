@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Synchronised BN is switched off where it cannot run."""
+"""Synchronized BN is switched off where it cannot run."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from smallobj_mm.visualization.irstd_figure import (
     draw_figure,
     figure_png,
     focus_window,
-    grey,
+    gray,
 )
 from smallobj_mm.visualization.irstd_marks import FALSE_ALARM, HIT, MISS, draw_verdict, judge
 from smallobj_mm.visualization.irstd_surface import POINTS, draw_surfaces, thin_out
@@ -53,9 +53,9 @@ def test_draw_verdict_leaves_the_targets_alone(scene):
     for x in (0, 302):
         for row, column in ((10, 12), (50, 60), (30, 80)):
             assert (drawn[row * 3 + 1, x + column * 3 + 1] == 70).all()
-    colours = {tuple(colour) for colour in drawn[:240].reshape(-1, 3).tolist()}
-    assert {HIT, FALSE_ALARM} <= colours
-    assert any(abs(np.subtract(one, MISS)).max() < 40 for one in colours)  # smoothed
+    colors = {tuple(color) for color in drawn[:240].reshape(-1, 3).tolist()}
+    assert {HIT, FALSE_ALARM} <= colors
+    assert any(abs(np.subtract(one, MISS)).max() < 40 for one in colors)  # smoothed
     alone = draw_verdict(image, probability > 0.5, None)
     assert {tuple(one) for one in alone[:80].reshape(-1, 3).tolist()}.isdisjoint({HIT, FALSE_ALARM})
 
@@ -108,7 +108,7 @@ def test_surfaces_keep_the_peak():
     assert thin.max() == 1 and thin[50, 25] == 1
     figure = draw_surfaces([('Input', values), ('Prediction', values[:50, :40])])
     assert titles(figure) == ['Input', 'Prediction']
-    assert grey(np.full((4, 4, 3), 255, np.uint8)).max() == 1
+    assert gray(np.full((4, 4, 3), 255, np.uint8)).max() == 1
 
 
 def test_curves_of_several_models(scene):

@@ -6,7 +6,7 @@ from smallobj_mm.visualization.label_curves import draw_label_curves
 
 
 def picture(arms):
-    data = np.frombuffer(draw_label_curves(arms, 'AP50', 'labelled images'), np.uint8)
+    data = np.frombuffer(draw_label_curves(arms, 'AP50', 'labeled images'), np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from smallobj_mm.visualization import draw_label_maps
-from smallobj_mm.visualization.label_drawing import CONTOUR_COLOUR
+from smallobj_mm.visualization.label_drawing import CONTOUR_COLOR
 
 
 def test_panels_and_contour():
@@ -13,7 +13,7 @@ def test_panels_and_contour():
     drawn = draw_label_maps(img, mask, interior, 1 - interior, zoom=2)
     assert drawn.shape == (40, 3 * 60 + 2 * 2, 3)
     assert (drawn[10:16, 20:26] == 90).all()  # the target keeps its pixels
-    assert (drawn[9, 19:27] == CONTOUR_COLOUR).all()
+    assert (drawn[9, 19:27] == CONTOUR_COLOR).all()
     assert 90 < drawn[30:, :60].mean() < 150  # hatched
     assert (drawn[10:16, 62 + 20 : 62 + 26] == 153).all() and drawn[0, 62 + 30].max() == 0
     assert (drawn[0, 124 + 30] == 255).all()

@@ -80,10 +80,10 @@ def crowd(
     scale = torch.tensor([width, height])
     samples = []
     for _ in range(batch_size):
-        centre = torch.rand(num_targets, 2, generator=generator) * scale
+        center = torch.rand(num_targets, 2, generator=generator) * scale
         size = 4 * (min(shape) / 20) ** torch.rand(num_targets, 2, generator=generator)
-        low = (centre - size / 2).clamp(min=0)
-        high = (centre + size / 2).minimum(scale)
+        low = (center - size / 2).clamp(min=0)
+        high = (center + size / 2).minimum(scale)
         labels = torch.randint(num_classes, (num_targets,), generator=generator)
         sample = DetDataSample(
             metainfo=dict(

@@ -5,7 +5,7 @@
 The inferencer on a whole image is compared with the sum of the times of its network on the same
 tiles: each call is made a second time, alone, and what that takes is not counted as the image's.
 What the inferencer adds is also read off clocks around its own calls of the network: one of the
-time that passes, and one of the time that the processor works for this process, which neighbours on
+time that passes, and one of the time that the processor works for this process, which neighbors on
 the machine disturb least. Peak memory is that of fresh processes.
 """
 

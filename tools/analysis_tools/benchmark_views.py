@@ -3,7 +3,7 @@
 """Images a second of the loading of two views: ours against mmpretrain's MultiView.
 
 Both decode the same files and apply the same augmentations with the same probabilities. They take
-turns, so that both meet the same neighbours. MultiView is timed with OpenCV and with Pillow as the
+turns, so that both meet the same neighbors. MultiView is timed with OpenCV and with Pillow as the
 backend of its transforms; its blur is Pillow's in both.
 """
 

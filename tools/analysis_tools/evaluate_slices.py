@@ -4,7 +4,7 @@
 
 The large images are mosaics of the config's test images, with their boxes. As a whole they go
 through the config's test pipeline, which resizes them to the network's size; in tiles each tile
-does. Limits of detections per image grow with the mosaic, so that they favour neither.
+does. Limits of detections per image grow with the mosaic, so that they favor neither.
 """
 
 import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or torchvision)

@@ -47,7 +47,7 @@ ARMS = {
     'distilled': Arm('distillation/distill_r18h_lite0.py'),
     'lite0-imagenet': Arm(finetune='obsdm/obsdm_lite0_hituav_few.py'),
 }
-#: Number of labelled images -> list of them and iterations of fine-tuning.
+#: Number of labeled images -> list of them and iterations of fine-tuning.
 LABELS = {
     50: ('hituav_flight_train_50.txt', 1500),
     100: ('hituav_flight_train_100.txt', 2500),
@@ -169,7 +169,7 @@ def summarize(folder: Path, jobs: list[Job]) -> None:
     for group, spreads in groups.items():
         arm, _, labels = group.rpartition('_')
         points.setdefault(arm, {})[int(labels)] = spreads[METRICS[0]].values
-    figure = draw_label_curves(points, 'AP50', 'labelled images')
+    figure = draw_label_curves(points, 'AP50', 'labeled images')
     atomic_write_bytes(folder / 'figure.png', figure)
     print(f'{folder / "table.md"} and {folder / "figure.png"}: {len(finished)} runs')
 

@@ -30,7 +30,7 @@ from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_li
 from smallobj_mm.utils.io import atomic_write_bytes
 from smallobj_mm.utils.probability_maps import foreground_probability
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
-from smallobj_mm.visualization.irstd_figure import draw_figure, figure_png, grey
+from smallobj_mm.visualization.irstd_figure import draw_figure, figure_png, gray
 from smallobj_mm.visualization.irstd_surface import draw_surfaces
 
 #: Name, image (H, W, 3) uint8 BGR, and maps (H, W) by their names.
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
         atomic_write_bytes(Path(args.out) / f'{name}.png', figure_png(figure))
         if args.surface:
             surfaces = [
-                ('Input', grey(image)),
+                ('Input', gray(image)),
                 ('Ground truth', (maps['truth'] == 1).astype(np.float32)),
                 ('Prediction', maps['probability']),
             ]

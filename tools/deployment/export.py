@@ -50,7 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--with-preprocess', action='store_true',
-        help='take uint8 images (N, 3, H, W), BGR, of any size: colours, mean and std, padding',
+        help='take uint8 images (N, 3, H, W), BGR, of any size: colors, mean and std, padding',
     )  # fmt: skip
     parser.add_argument(
         '--with-postprocess', action='store_true',

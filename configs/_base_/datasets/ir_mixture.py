@@ -1,6 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # For a segmentor of anybody's infrared images: NUAA and NUDT, their targets and drawn ones pasted
-# into thermal frames and photographs, all degraded as cameras do. Grey throughout, 160 px crops.
+# into thermal frames and photographs, all degraded as cameras do. Gray throughout, 160 px crops.
 # The hold-out lists beside this file are for thresholds and for choosing among variants.
 
 data_root = 'data'  # holds NUAA-SIRST, NUDT-SIRST, HIT-UAV, svanstrom_ir, imagenet_sample

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# NUAA-SIRST for long runs: grey crops, targets of its other images pasted in.
+# NUAA-SIRST for long runs: gray crops, targets of its other images pasted in.
 
 data_root = 'data/NUAA-SIRST'
 crop_size = 256  # px

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# NUDT-SIRST for long runs: grey crops, targets of its other images pasted in, as in
+# NUDT-SIRST for long runs: gray crops, targets of its other images pasted in, as in
 # nuaa_sirst_paste.py; validated on held-out training images.
 
 _base_ = './nuaa_sirst_paste.py'

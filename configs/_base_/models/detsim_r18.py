@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# DetSim of a ResNet-18 as published: four stages, crop and colour predicted.
+# DetSim of a ResNet-18 as published: four stages, crop and color predicted.
 
 in_channels = [64, 128, 256, 512]  # of the stages
 

@@ -10,7 +10,7 @@ model = dict(
         std=[255, 255, 255],
         bgr_to_rgb=True,
         pad_size_divisor=32,
-        pad_value=114 / 255,  # added after mean and std: the grey that mosaics are padded with
+        pad_value=114 / 255,  # added after mean and std: the gray that mosaics are padded with
     ),
     backbone=dict(
         type='SSLResNet18',

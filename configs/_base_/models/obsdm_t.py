@@ -12,7 +12,7 @@ model = dict(
         std=[128, 128, 128],
         bgr_to_rgb=True,
         pad_size_divisor=32,
-        pad_value=-13 / 128,  # added after mean and std: grey 114, as in the mosaics
+        pad_value=-13 / 128,  # added after mean and std: gray 114, as in the mosaics
     ),
     backbone=dict(
         type='SSLResNet18',

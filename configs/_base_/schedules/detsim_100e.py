@@ -15,7 +15,7 @@ auto_scale_lr = dict(base_batch_size=256, enable=True)
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]  # changed after each epoch
 
 custom_hooks = [
-    # where BN is not synchronised (CPU): the same statistics in all processes at an epoch's end
+    # where BN is not synchronized (CPU): the same statistics in all processes at an epoch's end
     dict(type='SyncBuffersHook'),
     dict(type='FixedLRHook'),  # the predictors keep their learning rate
     dict(type='FeatureSpreadHook', interval=50),  # iterations

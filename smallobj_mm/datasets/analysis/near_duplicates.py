@@ -56,8 +56,8 @@ def perceptual_hash(image: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: (63,) bool.
     """
-    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     waves: np.ndarray = np.asarray(cv2.dct(small))[:8, :8].ravel()[1:]
     return waves > np.median(waves)
 

@@ -38,12 +38,12 @@ def project_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class MosaicAffine(BaseTransform):
-    """Rotate, scale and shear the image about its centre, shift it, and cut out the output.
+    """Rotate, scale and shear the image about its center, shift it, and cut out the output.
 
-    A point p of the input goes to c_out + t + shear @ rotation(scale · (p - c_in)) with the centres
+    A point p of the input goes to c_out + t + shear @ rotation(scale · (p - c_in)) with the centers
     c_in of the input and c_out of the output: with all ranges zero the middle of a 2W x 2H canvas
     is cut out at its own size. The image is warped once, bilinearly, straight into the output. The
-    warp of the pixels takes into account that pixel i has its centre at i + 0.5, so that boxes stay
+    warp of the pixels takes into account that pixel i has its center at i + 0.5, so that boxes stay
     exact when a small object is scaled down to a few pixels.
 
     mmdet's ``RandomAffine`` is not used: it scales about the top left corner, so that strong
@@ -67,7 +67,7 @@ class MosaicAffine(BaseTransform):
         max_aspect: Objects whose longer side is this many times the shorter one are dropped.
         min_area_ratio: Objects that keep no more than this part of their area inside the output
             are dropped.
-        pad_val: Grey value outside the input.
+        pad_val: Gray value outside the input.
 
     Raises:
         UserError: If a range or size is outside what is possible.
@@ -147,7 +147,7 @@ class MosaicAffine(BaseTransform):
         annotations = Annotations.read(results, 'MosaicAffine')
         img = results['img']
         matrix = self.matrix(img.shape[1], img.shape[0])
-        # OpenCV counts from pixel centres, boxes from pixel edges: half a pixel apart.
+        # OpenCV counts from pixel centers, boxes from pixel edges: half a pixel apart.
         pixels = translation(-0.5, -0.5) @ matrix @ translation(0.5, 0.5)
         width, height = self.img_scale
         warped = cv2.warpAffine(

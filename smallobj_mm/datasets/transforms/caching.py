@@ -105,9 +105,9 @@ def _copied(values: Dict[str, Any]) -> Dict[str, Any]:
 
 @TRANSFORMS.register_module()
 class RepeatGrey(BaseTransform):
-    """Repeat a grey image for networks that expect several channels.
+    """Repeat a gray image for networks that expect several channels.
 
-    Grey images pass a pipeline of augmentations in a third of the time of colored ones; this
+    Gray images pass a pipeline of augmentations in a third of the time of colored ones; this
     stands at its end.
 
     Required keys: img, (H, W) or (H, W, 1). Modified keys: img, (H, W, channels). An image that has

@@ -37,7 +37,7 @@ class RandomClutter(BaseDegradation):
             Defaults to all.
         max_hot_pixels (int): Most hot or dead pixels. Defaults to 6.
         max_structures (int): Most lines, edges and structures, of each kind. Defaults to 2.
-        contrast (Sequence[float]): Range of the contrast in grey levels, drawn log-uniformly.
+        contrast (Sequence[float]): Range of the contrast in gray levels, drawn log-uniformly.
             Defaults to (15, 120).
         dark_prob (float): Probability of a dark one. Defaults to 0.3.
         gap (int): Least distance from targets in px. Defaults to 4.
@@ -129,7 +129,7 @@ class RandomClutter(BaseDegradation):
         return img
 
     def _tone(self, rng: np.random.Generator) -> np.float32:
-        """A contrast in grey levels, negative for a dark one."""
+        """A contrast in gray levels, negative for a dark one."""
         tone = np.exp(rng.uniform(*np.log(self.contrast)))
         return np.float32(-tone if rng.random() < self.dark_prob else tone)
 

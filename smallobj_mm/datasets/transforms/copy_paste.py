@@ -57,7 +57,7 @@ class BoxCopyPaste(BaseTransform):
         flip_prob: Probability of a horizontal flip of a copy.
         vertical_flip_prob: Likewise of a vertical one; for views from above.
         margin: Width of the margin, as a share of the box's sides.
-        match_background: Shift the grey level of a copy by the difference of the medians of the
+        match_background: Shift the gray level of a copy by the difference of the medians of the
             two margins.
         max_overlap: A place is taken if no object and no ignore region covers more than this part
             of the copy's box, or is covered by more than this part of it: an upper limit of the

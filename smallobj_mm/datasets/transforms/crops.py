@@ -83,7 +83,7 @@ class TargetAwareCrop(BaseTransform):
     With the probability ``prob`` one of the targets is chosen and the crop is laid around it,
     shifted at random; otherwise, and in images without targets, it lies anywhere. Images that
     are too small are first mirrored beyond their right and bottom border, truth included, so that
-    what the network is shown there is labelled as it looks.
+    what the network is shown there is labeled as it looks.
 
     Required keys: img, gt_seg_map named in seg_fields.
     Modified keys: img, the maps in seg_fields, img_shape.
@@ -91,7 +91,7 @@ class TargetAwareCrop(BaseTransform):
     Args:
         size (int | Sequence[int]): Height and width of the crop in px, one number for both.
         prob (float): Probability of a crop around a target. Defaults to 0.75.
-        jitter (float): Largest distance of the chosen target's centre from the crop's, as a
+        jitter (float): Largest distance of the chosen target's center from the crop's, as a
             share of the crop's side, from 0 to 0.5. At 0.5 the target lies anywhere in the crop,
             at its border too. Defaults to 0.4.
 
@@ -137,11 +137,11 @@ class TargetAwareCrop(BaseTransform):
         corner = np.floor(np.array(place) * (free + 1))
         if choice < self.prob:
             truth = (results['gt_seg_map'] == _TARGET).view(np.uint8)
-            count, _, _, centres = cv2.connectedComponentsWithStats(truth, connectivity=8)
+            count, _, _, centers = cv2.connectedComponentsWithStats(truth, connectivity=8)
             if count > 1:
-                centre = centres[1 + int(which * (count - 1))][::-1] + 0.5
+                center = centers[1 + int(which * (count - 1))][::-1] + 0.5
                 shift = (2 * np.array(place) - 1) * self.jitter * size
-                corner = np.rint(centre + shift - size / 2)
+                corner = np.rint(center + shift - size / 2)
         top, left = np.clip(corner, 0, free).astype(int)
         return _apply_crop(results, int(top), int(left), *sides)
 

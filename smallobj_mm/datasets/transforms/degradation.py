@@ -43,7 +43,7 @@ class BaseDegradation(BaseTransform):
     Usable in the pipelines of mmseg, mmdet and mmpretrain alike.
 
     Required keys: img (uint8 or float32 of 0 to 255, (H, W) or (H, W, C)); of several channels
-    all change alike, as infrared images are grey. Modified keys: img, a new array.
+    all change alike, as infrared images are gray. Modified keys: img, a new array.
 
     Args:
         prob (float): Probability of a change, 0 to 1.
@@ -117,12 +117,12 @@ def tolerable_noise(img: np.ndarray, truth: Optional[np.ndarray], snr: float) ->
     c sqrt(a) / s.
 
     Args:
-        img (np.ndarray): (H, W, C) grey levels, float32.
+        img (np.ndarray): (H, W, C) gray levels, float32.
         truth (np.ndarray, optional): (H, W), 1 on targets.
         snr (float): What c sqrt(a) / s must not fall below.
 
     Returns:
-        float: The deviation in grey levels, inf if there is no target.
+        float: The deviation in gray levels, inf if there is no target.
     """
     if truth is None or snr <= 0:
         return float('inf')

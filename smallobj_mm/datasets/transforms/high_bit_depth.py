@@ -2,7 +2,7 @@
 """Images of more than 8 bits a channel, such as raw infrared ones.
 
 OpenCV's 8-bit flags keep the upper bits only: an infrared image with levels 7000 to 9040 of 65535
-comes out with nine grey levels.
+comes out with nine gray levels.
 """
 
 from typing import Optional
@@ -40,7 +40,7 @@ def decode_deep(data: bytes, upright: bool = True) -> Optional[np.ndarray]:
         return None
     if data.startswith(_PNG_SIGNATURE) and data[_PNG_BIT_DEPTH : _PNG_BIT_DEPTH + 1] <= b'\x08':
         return None
-    # With its own channels, too: OpenCV does not decode a float TIFF of one channel as colour.
+    # With its own channels, too: OpenCV does not decode a float TIFF of one channel as color.
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
     if not upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -51,11 +51,11 @@ def decode_deep(data: bytes, upright: bool = True) -> Optional[np.ndarray]:
     return None if img is None or img.dtype.itemsize == 1 else img
 
 
-def with_channels(img: np.ndarray, grey: bool) -> np.ndarray:
+def with_channels(img: np.ndarray, gray: bool) -> np.ndarray:
     """An 8-bit image as (H, W) or as (H, W, 3) BGR, whichever of them it is."""
-    if grey == (img.ndim == 2):
+    if gray == (img.ndim == 2):
         return img
-    return cv2.cvtColor(img, cv2.COLOR_BGR2GRAY if grey else cv2.COLOR_GRAY2BGR)
+    return cv2.cvtColor(img, cv2.COLOR_BGR2GRAY if gray else cv2.COLOR_GRAY2BGR)
 
 
 def to_eight_bits(img: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ class MultiplicativeHSV(BaseTransform):
     """Multiply hue, saturation and value of an 8-bit image by random gains.
 
     Each gain is 1 + U(-1, 1) · range, the same for the whole image; hue wraps round, saturation and
-    value are clipped. Grey pixels stay grey. Images of one channel get the gain of the value only.
+    value are clipped. Gray pixels stay gray. Images of one channel get the gain of the value only.
     mmdet's ``YOLOXHSVRandomAug`` adds offsets instead. Random numbers come from ``numpy.random``.
 
     Source: the recipe of Liu et al., TL-OBSDM, The Visual Computer 2025 (0.015, 0.7, 0.4).
@@ -45,7 +45,7 @@ class MultiplicativeHSV(BaseTransform):
         return 1 + np.random.uniform(-1, 1, size=3) * [self.hue, self.saturation, self.value]
 
     def transform(self, results: dict) -> dict:
-        """Change the colours of the image.
+        """Change the colors of the image.
 
         Args:
             results: The sample.

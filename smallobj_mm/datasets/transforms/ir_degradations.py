@@ -77,9 +77,9 @@ class RandomSensorNoise(BaseDegradation):
     See :class:`BaseDegradation`.
 
     Args:
-        read (Sequence[float]): Range of the standard deviation in grey levels, drawn
+        read (Sequence[float]): Range of the standard deviation in gray levels, drawn
             uniformly. Defaults to (0, 5).
-        shot (Sequence[float]): Range of the variance for each grey level, drawn uniformly.
+        shot (Sequence[float]): Range of the variance for each gray level, drawn uniformly.
             Defaults to (0, 0.15), a deviation of 4.4 at level 128.
         target_snr (float): The noise is weakened where it would leave a target less than this
             many standard deviations of its mean, see :func:`tolerable_noise`; 0 for no such
@@ -117,13 +117,13 @@ class RandomSensorNoise(BaseDegradation):
     ) -> np.ndarray:
         """The image with noise, the same in all channels."""
         read, shot = float(rng.uniform(*self.read)), float(rng.uniform(*self.shot))
-        grey = img[..., :1] if img.shape[2] == 1 else img.mean(axis=2, keepdims=True)
-        deviation = np.sqrt(read**2 + shot * grey)
+        gray = img[..., :1] if img.shape[2] == 1 else img.mean(axis=2, keepdims=True)
+        deviation = np.sqrt(read**2 + shot * gray)
         typical = float(deviation.mean())
         limit = tolerable_noise(img, truth, self.target_snr)
         if typical > limit:
             deviation *= limit / typical
-        img += deviation * rng.standard_normal(grey.shape, np.float32)
+        img += deviation * rng.standard_normal(gray.shape, np.float32)
         return img
 
 
@@ -136,9 +136,9 @@ class RandomFixedPattern(BaseDegradation):
 
     Args:
         stripes (Sequence[float]): Range of the standard deviation of the offsets of columns, or
-            of rows, in grey levels. Defaults to (0, 3).
+            of rows, in gray levels. Defaults to (0, 3).
         bands (Sequence[float]): Range of the amplitude of a sine across the image, 6 to 64 px
-            long, in grey levels. Defaults to (0, 3).
+            long, in gray levels. Defaults to (0, 3).
         gain (Sequence[float]): Range of the standard deviation of the pixels' gains as a share.
             Defaults to (0, 0.02).
         row_prob (float): Probability that stripes and bands run along rows instead of columns.
@@ -207,7 +207,7 @@ class RandomVignetting(BaseDegradation):
 
     Args:
         strength (Sequence[float]): Range of the difference between the farthest corner and the
-            center in grey levels, of either sign. Defaults to (5, 40).
+            center in gray levels, of either sign. Defaults to (5, 40).
         prob (float): Probability of a change. Defaults to 0.2.
 
     Raises:

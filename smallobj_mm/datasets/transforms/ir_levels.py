@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Degradations of infrared images by what happens to grey levels: gain, polarity, bits, files."""
+"""Degradations of infrared images by what happens to gray levels: gain, polarity, bits, files."""
 
 from typing import Optional, Sequence
 
@@ -30,7 +30,7 @@ class RandomIRIntensity(BaseDegradation):
             (0.7, 1.4).
         clip (float): Largest share of the range that may be cut off at each end. Defaults to
             0.03.
-        min_span (float): Least range that a gain below 1 leaves in grey levels. Defaults to 40.
+        min_span (float): Least range that a gain below 1 leaves in gray levels. Defaults to 40.
         prob (float): Probability of a change. Defaults to 0.5.
 
     Raises:
@@ -110,12 +110,12 @@ class RandomPolarity(BaseDegradation):
 
 @TRANSFORMS.register_module()
 class RandomBitDepth(BaseDegradation):
-    """Fewer grey levels: what 8 bits leave of a scene that was recorded at low gain.
+    """Fewer gray levels: what 8 bits leave of a scene that was recorded at low gain.
 
     Required keys: img. Modified keys: img. See :class:`BaseDegradation`.
 
     Args:
-        step (Sequence[float]): Range of the distance of neighboring levels in grey levels of
+        step (Sequence[float]): Range of the distance of neighboring levels in gray levels of
             0 to 255, drawn log-uniformly. Defaults to (1.5, 6).
         prob (float): Probability of a change. Defaults to 0.2.
 
@@ -180,10 +180,10 @@ class RandomJPEG(BaseDegradation):
         """The image, encoded and decoded."""
         quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
         levels = np.rint(np.clip(img, 0, 255)).astype(np.uint8)
-        grey = levels.shape[2] != 3
-        for channel in range(levels.shape[2]) if grey else (slice(None),):
+        gray = levels.shape[2] != 3
+        for channel in range(levels.shape[2]) if gray else (slice(None),):
             plane = np.ascontiguousarray(levels[..., channel])
             _, data = cv2.imencode('.jpg', plane, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+            flag = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
             levels[..., channel] = cv2.imdecode(data, flag)
         return levels.astype(np.float32)

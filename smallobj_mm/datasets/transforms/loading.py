@@ -23,7 +23,7 @@ _PNG_END = b'IEND\xae\x42\x60\x82'
 def truncation(data: bytes) -> Optional[str]:
     """Find out from the container whether the end of an image file is missing.
 
-    OpenCV decodes a truncated JPEG without an error and fills the rest with grey.
+    OpenCV decodes a truncated JPEG without an error and fills the rest with gray.
 
     Args:
         data (bytes): Content of the file.
@@ -190,4 +190,4 @@ class LoadImageStrict(LoadImageFromFile):
             raise UserError(
                 f'{found}, expected finite values; replace the file or take it off the list'
             )
-        return with_channels(to_eight_bits(img), grey=self.color_type.startswith('grayscale'))
+        return with_channels(to_eight_bits(img), gray=self.color_type.startswith('grayscale'))

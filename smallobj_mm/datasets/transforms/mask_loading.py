@@ -18,8 +18,8 @@ _IGNORED = 255
 class LoadBinaryMask(BaseTransform):
     """Load a mask of any coding as 0 (background) and 1 (target).
 
-    0/1, 0/255, palette, grey and colour masks give the same map, see
-    :func:`smallobj_mm.datasets.masks.read_mask`: a grey pixel belongs to a target if it is above
+    0/1, 0/255, palette, gray and color masks give the same map, see
+    :func:`smallobj_mm.datasets.masks.read_mask`: a gray pixel belongs to a target if it is above
     half of the mask's largest value.
 
     For training it stands right after the image is loaded, for testing after the image is

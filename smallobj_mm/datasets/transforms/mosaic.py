@@ -88,7 +88,7 @@ class SmallObjectMosaic(BaseTransform):
         center_ratio_range: Range of the point where four images meet, in cells.
         min_area_ratio: Objects that keep no more than this part of their area inside the canvas
             are dropped.
-        pad_val: Grey value of the canvas where no image is.
+        pad_val: Gray value of the canvas where no image is.
 
     Raises:
         UserError: If a probability, range or size is outside what is possible, if the images

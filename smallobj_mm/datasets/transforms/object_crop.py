@@ -46,7 +46,7 @@ class ObjectCenteredCrop(BaseTransform):
             cut too much to be learnt from.
         cut_objects: What becomes of those: 'ignore' makes what is left of them an ignore region,
             'drop' makes it background.
-        pad_val: Grey value where there is no image.
+        pad_val: Gray value where there is no image.
 
     Raises:
         UserError: If an option is outside what is possible.

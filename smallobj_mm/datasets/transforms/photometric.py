@@ -13,14 +13,14 @@ from smallobj_mm.utils.errors import UserError
 
 @TRANSFORMS.register_module()
 class RandomGammaNoise(BaseTransform):
-    """Gamma and sensor noise, the same in all channels, as infrared images are grey.
+    """Gamma and sensor noise, the same in all channels, as infrared images are gray.
 
     Required keys: img (uint8). Modified keys: img.
 
     Args:
         gamma (Sequence[float]): Least and largest exponent of the intensity, drawn
             log-uniformly. Defaults to (0.7, 1.4).
-        noise (float): Largest standard deviation of the Gaussian noise in grey levels of 255,
+        noise (float): Largest standard deviation of the Gaussian noise in gray levels of 255,
             drawn uniformly from 0 on. Defaults to 3.
         prob (float): Probability of a change. Defaults to 0.5.
 

@@ -21,7 +21,7 @@ _DETECTABLE = 9.0
 
 @TRANSFORMS.register_module()
 class SyntheticTargets(BasePasting):
-    """Blend points, blobs, polygons and aircraft into grey images of any kind.
+    """Blend points, blobs, polygons and aircraft into gray images of any kind.
 
     Up to 9 px of area a target is a point, from 21 px on it may have any shape. Its mask is where
     its contribution is at least ``mask_level`` of its peak; this level, the areas and the
@@ -49,7 +49,7 @@ class SyntheticTargets(BasePasting):
         dim_snr (Sequence[float]): Range of the peak of dim targets over the spread of the
             background, drawn uniformly, but no less than 9 / sqrt(area in px): a point of 5 px at
             twice the spread cannot be told from noise, a target of 20 px can. Defaults to (2, 6).
-        contrast (Sequence[float]): Range of the peak of the others in grey levels, drawn
+        contrast (Sequence[float]): Range of the peak of the others in gray levels, drawn
             log-uniformly; no less than the upper end of ``dim_snr`` asks for. Defaults to
             (25, 170).
         psf (Sequence[float]): Range of the standard deviation of the optics' blur in px.
@@ -59,7 +59,7 @@ class SyntheticTargets(BasePasting):
         calm_prob (float): Defaults to 0.4.
         opacity (Sequence[float]): Defaults to (0, 0.8).
         dark_prob (float): Defaults to 0.
-        min_contrast (float): Defaults to 12 grey levels.
+        min_contrast (float): Defaults to 12 gray levels.
         attempts (int): Defaults to 12.
 
     Raises:
@@ -153,7 +153,7 @@ class SyntheticTargets(BasePasting):
         return area > (_AIRCRAFT_AREA if kind == 'aircraft' else _POINT_AREA)
 
     def draw_contrast(self, rng: np.random.Generator, patch: TargetPatch, spread: float) -> float:
-        """Of a dim target by the background, of a bright one in grey levels."""
+        """Of a dim target by the background, of a bright one in gray levels."""
         if rng.random() < self.dim_prob:
             least = _DETECTABLE / np.sqrt(patch.mask.sum())
             return max(float(rng.uniform(*self.dim_snr)), float(least)) * spread

@@ -107,7 +107,7 @@ class TargetCopyPaste(BasePasting):
         calm_prob (float): Defaults to 0.4.
         opacity (Sequence[float]): Defaults to (0, 0.8).
         dark_prob (float): Defaults to 0.
-        min_contrast (float): Defaults to 12 grey levels.
+        min_contrast (float): Defaults to 12 gray levels.
         max_side (int): Longest side of targets that are cut in px. Defaults to 40.
         min_snr (float): Least mean contrast of targets that are cut over the spread around
             them. Defaults to 2.

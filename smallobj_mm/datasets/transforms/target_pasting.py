@@ -14,7 +14,7 @@ from ..target_patches import TargetPatch, add_patch
 
 #: Largest seed, exclusive, that is drawn from NumPy's global state.
 _SEEDS = 2**31
-_MIN_SPREAD = 1.0  # grey levels; the least that a background counts as
+_MIN_SPREAD = 1.0  # gray levels; the least that a background counts as
 
 
 class BasePasting(BaseTransform):
@@ -40,7 +40,7 @@ class BasePasting(BaseTransform):
         opacity (Sequence[float]): Range of the share of the background's texture that a target
             hides.
         dark_prob (float): Probability that a target is darker than its background.
-        min_contrast (float): Least peak above the background in grey levels.
+        min_contrast (float): Least peak above the background in gray levels.
         attempts (int): Places tried for each target.
 
     Raises:
@@ -110,12 +110,12 @@ class BasePasting(BaseTransform):
 
     @abstractmethod
     def draw_contrast(self, rng: np.random.Generator, patch: TargetPatch, spread: float) -> float:
-        """Peak of a target above its background in grey levels, positive.
+        """Peak of a target above its background in gray levels, positive.
 
         Args:
             rng (np.random.Generator): Source of all randomness.
             patch (TargetPatch): The target.
-            spread (float): Standard deviation of the background there in grey levels.
+            spread (float): Standard deviation of the background there in gray levels.
         """
 
     def transform(self, results: dict) -> dict:
@@ -217,7 +217,7 @@ class BasePasting(BaseTransform):
     def _measure(
         img: np.ndarray, patch: TargetPatch, corner: Tuple[int, int]
     ) -> Tuple[float, float]:
-        """Level and spread of the background around a place, in grey levels."""
+        """Level and spread of the background around a place, in gray levels."""
         top, left = corner
         height, width = patch.mask.shape
         window = img[max(top - 2, 0) : top + height + 2, max(left - 2, 0) : left + width + 2]

@@ -2,7 +2,7 @@
 """How two views of an image differ: the targets of augmentation-aware heads.
 
 Source: Lee et al., "Improving Transferability of Representations via Augmentation-Aware
-Self-Supervision" (AugSelf), 2021; the crop and the colour as in TL-OBSDM.
+Self-Supervision" (AugSelf), 2021; the crop and the color as in TL-OBSDM.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Target(NamedTuple):
 
 #: Name -> what is predicted.
 #:
-#: - crop: x and y of the centre, width, height, in fractions of the source image;
+#: - crop: x and y of the center, width, height, in fractions of the source image;
 #: - color: brightness, contrast, saturation, hue, in fractions of their ranges;
 #: - flip: whether mirrored; blur: sigma; solarize: strength, the latter two in fractions of the
 #:   largest;
@@ -45,7 +45,7 @@ def new_record() -> dict:
     """The record of a view that is the whole image, unchanged.
 
     Returns:
-        crop: (centre x, centre y, width, height) in fractions of the source image, along its own
+        crop: (center x, center y, width, height) in fractions of the source image, along its own
         axes; axes: the 2x2 matrix that takes directions (x, y) of the source to those of the view;
         color, flip, blur, solarize, rotation as in :data:`TARGETS`. In whatever order a view was
         flipped and turned, flip and rotation mean: first mirrored, then turned.
@@ -66,26 +66,26 @@ def part_of_source(record: Mapping, part: np.ndarray) -> np.ndarray:
 
     Args:
         record: Record of the view, see :func:`new_record`.
-        part: (centre x, centre y, width, height) in fractions of the view.
+        part: (center x, center y, width, height) in fractions of the view.
 
     Returns:
         The same in fractions of the source, along the source's axes.
     """
-    # Corners instead of offsets from the centre: for a view that is the whole source the numbers
+    # Corners instead of offsets from the center: for a view that is the whole source the numbers
     # then come out as they are, without rounding.
     view = record['crop']
     back = record['axes'].T
     mirrored = back.sum(axis=1) < 0
-    centre = back @ part[:2] + mirrored
+    center = back @ part[:2] + mirrored
     start = view[:2] - view[2:] / 2
-    return np.concatenate([start + centre * view[2:], np.abs(back) @ part[2:] * view[2:]])
+    return np.concatenate([start + center * view[2:], np.abs(back) @ part[2:] * view[2:]])
 
 
 def difference(name: str, first: Mapping, second: Mapping) -> np.ndarray:
     """How the first view differs from the second.
 
     The other way round is the negative, for the rotation modulo 4. The crops are compared in the
-    frame of the first view: where it is mirrored, the centres of both are.
+    frame of the first view: where it is mirrored, the centers of both are.
 
     Args:
         name: One of :data:`TARGETS`.

@@ -67,8 +67,8 @@ def contrast(img: np.ndarray, factor: float) -> np.ndarray:
 
 
 def saturation(img: np.ndarray, factor: float) -> np.ndarray:
-    """Multiply the distance of each pixel to its own grey."""
-    return cv2.addWeighted(img, factor, grey(img), 1 - factor, 0)
+    """Multiply the distance of each pixel to its own gray."""
+    return cv2.addWeighted(img, factor, gray(img), 1 - factor, 0)
 
 
 def hue(img: np.ndarray, shift: float) -> np.ndarray:
@@ -82,7 +82,7 @@ def hue(img: np.ndarray, shift: float) -> np.ndarray:
     return cv2.cvtColor(cv2.LUT(hsv, tables), cv2.COLOR_HSV2BGR)
 
 
-def grey(img: np.ndarray) -> np.ndarray:
+def gray(img: np.ndarray) -> np.ndarray:
     """The brightness in all channels."""
     return cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
 
@@ -97,9 +97,9 @@ def solarize(img: np.ndarray, threshold: float) -> np.ndarray:
     return cv2.LUT(img, table(np.where(_LEVELS >= threshold, 255 - _LEVELS, _LEVELS)))
 
 
-def is_grey(img: np.ndarray) -> bool:
+def is_gray(img: np.ndarray) -> bool:
     """Whether the three channels are equal, as in infrared images."""
-    for part in (img[::16, ::16], img):  # most colour images are settled by a few pixels
+    for part in (img[::16, ::16], img):  # most color images are settled by a few pixels
         if not (
             np.array_equal(part[..., 0], part[..., 1])
             and np.array_equal(part[..., 1], part[..., 2])

@@ -35,7 +35,7 @@ class AugmentedViews(BaseTransform):
 
     Raises:
         UserError: If there are fewer than two whole views, or a further view is not local.
-        UserError: If the image is not 8-bit colour.
+        UserError: If the image is not 8-bit color.
     """
 
     def __init__(self, views: Sequence[Pipeline]) -> None:
@@ -52,10 +52,10 @@ class AugmentedViews(BaseTransform):
                 f"{img.shape}, expected uint8 (H, W, 3): load it with color_type='color' and "
                 'without to_float32'
             )
-        grey = view_ops.is_grey(img)
+        gray = view_ops.is_gray(img)
         views, records = [], []
         for pipeline in self.pipelines:
-            done = pipeline(dict(results, img=img, source_is_grey=grey, view_record=new_record()))
+            done = pipeline(dict(results, img=img, source_is_gray=gray, view_record=new_record()))
             views.append(done['img'])
             records.append(done['view_record'])
         results.update(views=views, view_records=records, img_shape=views[0].shape[:2])
@@ -110,7 +110,7 @@ class LocalCrops(BaseTransform):
 
     A network that is given the crops one by one sees no more than their patches. Three by three
     crops of 64 px from a view of 225 px is what the authors of TL-OBSDM load (and do not use); the
-    gaps keep borders that run from cell to cell from giving the neighbours away.
+    gaps keep borders that run from cell to cell from giving the neighbors away.
 
     Args:
         grid: Cells a side; the model's ``local_grid`` is the same number.

@@ -134,7 +134,7 @@ class RecordedColorJitter(BaseTransform):
     """Change brightness, contrast, saturation and hue in random order.
 
     Factors are 1 + U(-1, 1) times the range, the hue is shifted by U(-1, 1) times its range of
-    the circle. An image that is grey has no saturation and no hue to change (``source_is_grey``);
+    the circle. An image that is gray has no saturation and no hue to change (``source_is_gray``);
     both are then recorded as unchanged.
 
     Args:
@@ -173,7 +173,7 @@ class RecordedColorJitter(BaseTransform):
         change = np.random.uniform(-1, 1, size=4)
         change[self.ranges == 0] = 0
         order = np.random.permutation(4)
-        if results.get('source_is_grey', False):
+        if results.get('source_is_gray', False):
             change[2:] = 0
             order = order[order < 2]
         values = change * self.ranges + [1, 1, 1, 0]
@@ -189,7 +189,7 @@ class RecordedColorJitter(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RecordedGrayscale(BaseTransform):
-    """Take the colour out.
+    """Take the color out.
 
     Args:
         prob: Probability.
@@ -202,9 +202,9 @@ class RecordedGrayscale(BaseTransform):
         self.prob = check_prob('RecordedGrayscale', prob)
 
     def transform(self, results: dict) -> dict:
-        """Make grey; nothing a head could predict is recorded."""
-        if np.random.rand() < self.prob and not results.get('source_is_grey', False):
-            results['img'] = view_ops.grey(results['img'])
+        """Make gray; nothing a head could predict is recorded."""
+        if np.random.rand() < self.prob and not results.get('source_is_gray', False):
+            results['img'] = view_ops.gray(results['img'])
         return results
 
 
@@ -250,7 +250,7 @@ class RecordedSolarize(BaseTransform):
         self.prob = check_prob('RecordedSolarize', prob)
 
     def transform(self, results: dict) -> dict:
-        """Solarise."""
+        """Solarize."""
         if np.random.rand() < self.prob:
             threshold = np.random.uniform(*self.threshold)
             results['img'] = view_ops.solarize(results['img'], threshold)

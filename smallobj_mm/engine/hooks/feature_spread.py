@@ -21,7 +21,7 @@ class Spread(NamedTuple):
     """How the features of a batch lie.
 
     Attributes:
-        spread: Standard deviation of the normalised features, times the square root of their
+        spread: Standard deviation of the normalized features, times the square root of their
             dimension: 1 if they point everywhere, 0 if all are the same.
         positive: Mean cosine similarity of two views of an image.
         other: Mean cosine similarity of views of different images.

@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""How well classes are told apart by nearest neighbours among self-supervised features."""
+"""How well classes are told apart by nearest neighbors among self-supervised features."""
 
 from collections.abc import Sized
 from typing import Any, Optional, Union, cast
@@ -27,7 +27,7 @@ def knn_accuracy(
     k: int = 1,
     leave_one_out: bool = False,
 ) -> float:
-    """Share of queries whose class is that of most of their nearest neighbours.
+    """Share of queries whose class is that of most of their nearest neighbors.
 
     Votes count exp(cosine similarity / 0.07), as in Wu et al., "Unsupervised Feature Learning via
     Non-Parametric Instance Discrimination", 2018, section 3.4.
@@ -37,8 +37,8 @@ def knn_accuracy(
         bank_labels: ``(M,)`` int64.
         queries: ``(N, C)`` features.
         query_labels: ``(N,)`` int64.
-        k: Neighbours; no more than the bank has are used.
-        leave_one_out: The queries are the bank, and none is its own neighbour.
+        k: Neighbors; no more than the bank has are used.
+        leave_one_out: The queries are the bank, and none is its own neighbor.
     """
     bank, queries = F.normalize(bank.float(), dim=1), F.normalize(queries.float(), dim=1)
     classes = int(max(bank_labels.max(), query_labels.max())) + 1
@@ -59,18 +59,18 @@ def knn_accuracy(
 
 @HOOKS.register_module()
 class KNNAccuracyHook(Hook):
-    """Log the nearest-neighbour accuracy of the last stage's pooled features now and then.
+    """Log the nearest-neighbor accuracy of the last stage's pooled features now and then.
 
     Works with every model whose ``extract_feat`` returns maps. The scalar is
     ``knn/accuracy`` over epochs; the features are those of the model in evaluation mode.
 
     Args:
-        bank_dataloader: Labelled images among which neighbours are looked for; without
+        bank_dataloader: Labeled images among which neighbors are looked for; without
             augmentation, packed by ``PackInputs``.
-        query_dataloader: Labelled images to classify; the bank's own, each without itself, when
+        query_dataloader: Labeled images to classify; the bank's own, each without itself, when
             not given.
         interval: Epochs between evaluations; the last epoch is always evaluated.
-        k: Neighbours that vote.
+        k: Neighbors that vote.
 
     Raises:
         UserError: If an option is below 1, or an image has no label.
@@ -117,7 +117,7 @@ class KNNAccuracyHook(Hook):
         epoch = runner.epoch + 1
         runner.message_hub.update_info('knn_accuracy', shared[0])
         runner.logger.info(
-            f'Epoch(knn) [{epoch}]  accuracy of {self.k} nearest neighbours: {shared[0]:.4f}'
+            f'Epoch(knn) [{epoch}]  accuracy of {self.k} nearest neighbors: {shared[0]:.4f}'
         )
         runner.visualizer.add_scalar('knn/accuracy', shared[0], step=epoch)
 

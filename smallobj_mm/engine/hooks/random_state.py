@@ -133,7 +133,7 @@ def set_random_state(state: dict) -> None:
 
 
 def _seed_all(seed: int, step: int, rank: int) -> None:
-    """Seed the generators from three numbers, well mixed: seeds of neighbours share nothing."""
+    """Seed the generators from three numbers, well mixed: seeds of neighbors share nothing."""
     words = np.random.SeedSequence([seed, step, rank]).generate_state(3)
     random.seed(int(words[0]))
     np.random.seed(words[1])

@@ -22,11 +22,11 @@ BIASES = 'biases'
 class DecayGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Three groups: decayed weights; weights without decay; biases.
 
-    - ``decayed``: every parameter of two or more dimensions outside normalisation layers and
+    - ``decayed``: every parameter of two or more dimensions outside normalization layers and
       implicit vectors, i.e. the kernels of convolutions and linear layers;
-    - ``undecayed``: weights of normalisation layers, implicit vectors, other one-dimensional
+    - ``undecayed``: weights of normalization layers, implicit vectors, other one-dimensional
       parameters and scalars;
-    - ``biases``: every parameter called ``bias``, of normalisation layers too. Not decayed either;
+    - ``biases``: every parameter called ``bias``, of normalization layers too. Not decayed either;
       apart because :class:`WarmupOneCycleLR` warms them up from above.
 
     Frozen parameters (``requires_grad=False``) are left out, shared ones counted once, empty

@@ -26,10 +26,10 @@ class SSLResNet18(ResNet):
         base_channels: Channels of the stem and the first stage; 32 gives the network at half
             width. Only the full width takes the published self-supervised weights.
         frozen_stages: Stages that are not trained, the stem included; -1 for none.
-        norm_cfg: Normalisation layer. The detector's BN has eps 1e-3 and momentum 0.03.
+        norm_cfg: Normalization layer. The detector's BN has eps 1e-3 and momentum 0.03.
         norm_eval: Keep the running statistics of BN during training.
         with_cp: Activation checkpointing: less memory, more time.
-        init_cfg: Initialisation; ``dict(type='SSLPretrained', checkpoint=...)`` for a
+        init_cfg: Initialization; ``dict(type='SSLPretrained', checkpoint=...)`` for a
             self-supervised checkpoint. Kaiming when not given.
 
     Shape:
@@ -58,7 +58,7 @@ class SSLResNet18(ResNet):
             norm_cfg=norm_cfg,
             norm_eval=norm_eval,
             with_cp=with_cp,
-            # Zero-initialised residuals pay off in deep networks; torchvision has them off.
+            # Zero-initialized residuals pay off in deep networks; torchvision has them off.
             zero_init_residual=False,
             init_cfg=init_cfg,
         )

@@ -13,7 +13,7 @@ class ImageNorm(nn.Module):
     Cameras differ in gain and offset, so fixed numbers fit those of the training set alone. Level
     and spread are mean and standard deviation of the pixels after they were clipped to the level
     +- ``clip`` spreads, ``rounds`` times over: a few bright pixels, as targets are, do not move
-    them. One level and one spread hold for all channels of an image, so that grey stays grey. An
+    them. One level and one spread hold for all channels of an image, so that gray stays gray. An
     image ``gain * x + offset`` comes out as ``x`` does where its spread is above ``min_spread``.
 
     With z for the result so far, ``compress * asinh(z / compress)`` is z for the background and
@@ -25,7 +25,7 @@ class ImageNorm(nn.Module):
     Args:
         clip: Where pixels are clipped, in spreads.
         rounds: Number of clippings.
-        min_spread: Least spread in grey levels: an even image is not blown up to its rounding.
+        min_spread: Least spread in gray levels: an even image is not blown up to its rounding.
         compress: Where the logarithm begins, in spreads; None for none.
 
     Shape:
@@ -70,7 +70,7 @@ class ImageNorm(nn.Module):
         return scaled.sign() * self.compress * (size + (size.square() + 1).sqrt()).log()
 
     def level_and_spread(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Level and spread of each image, ``(N, 1, 1, 1)``, in grey levels."""
+        """Level and spread of each image, ``(N, 1, 1, 1)``, in gray levels."""
         level, spread = _mean_and_deviation(images)
         for _ in range(self.rounds):
             reach = self.clip * spread

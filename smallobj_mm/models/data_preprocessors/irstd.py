@@ -20,7 +20,7 @@ _MAP_PADDING = {'gt_interior_map': 0.0, 'gt_boundary_map': 0.0}
 
 @MODELS.register_module()
 class IRSTDDataPreProcessor(ImgDataPreprocessor):
-    """Normalise images and pad them to one size, in training and in testing alike.
+    """Normalize images and pad them to one size, in training and in testing alike.
 
     Every image of a batch is padded at its right and bottom to the batch's largest height and
     width, rounded up to ``size_divisor``. The metainfo of each sample gets ``img_padding_size``
@@ -29,20 +29,20 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
     ``seg_pad_val``, the interior and the boundary map with 0. In testing the truth stays as it is.
 
     Args:
-        mean (Sequence[float], optional): Mean of each channel after the conversion of colours,
-            in grey levels. None for no normalisation.
+        mean (Sequence[float], optional): Mean of each channel after the conversion of colors,
+            in gray levels. None for no normalization.
         std (Sequence[float], optional): Standard deviation of each channel.
         bgr_to_rgb (bool): Whether to reverse the order of three channels. Defaults to False.
         size_divisor (int): What height and width are multiples of. Defaults to 16.
         pad_mode (str): 'reflect' mirrors the image at its border, again and again if it is
-            smaller than the padding; 'constant' pads the normalised image with ``pad_val``.
+            smaller than the padding; 'constant' pads the normalized image with ``pad_val``.
             Defaults to 'reflect', which makes no edge that looks like a target.
         pad_val (float): For 'constant'. Defaults to 0, the mean.
         seg_pad_val (int): For gt_sem_seg; ignored by the loss and the metric. Defaults to 255.
         non_blocking (bool): Whether to copy to the device without waiting. Defaults to False.
         image_norm (Mapping, optional): Each image by its own level and spread, in place of ``mean``
             and ``std``: the arguments of ``ImageNorm``, ``{}`` for its defaults. The padding does
-            not count. Defaults to None: no such normalisation.
+            not count. Defaults to None: no such normalization.
 
     Raises:
         UserError: If an option is unknown or out of its range.
@@ -76,7 +76,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         if image_norm is not None and mean is not None:
             raise UserError(
                 f'mean is {mean} and image_norm {dict(image_norm)}, expected one of them: an image '
-                'is normalised by fixed numbers or by its own'
+                'is normalized by fixed numbers or by its own'
             )
         super().__init__(
             mean=mean,
@@ -138,7 +138,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         return -(-height // divisor) * divisor, -(-width // divisor) * divisor
 
     def _stack(self, images: List[Tensor], target: Tuple[int, int]) -> Tensor:
-        """Pad, stack and normalise; in one go where the images have one size."""
+        """Pad, stack and normalize; in one go where the images have one size."""
         constant = self.pad_mode == 'constant'
         if len({image.shape for image in images}) == 1:
             batch = torch.stack(images)
@@ -154,7 +154,7 @@ class IRSTDDataPreProcessor(ImgDataPreprocessor):
         return batch
 
     def _normalize(self, batch: Tensor) -> Tensor:
-        """Colours and range of a batch (N, C, H, W); returns float."""
+        """Colors and range of a batch (N, C, H, W); returns float."""
         if self._channel_conversion and batch.shape[1] == 3:
             batch = batch[:, [2, 1, 0]]
         batch = batch.float()

@@ -72,7 +72,7 @@ class DecoupledCrossHead(BaseDenseHead):
         train_cfg: Not used by this head; there because detectors hand it over.
         test_cfg: ``score_thr``, ``nms`` (config of ``batched_nms``), ``nms_pre`` (candidates
             kept before it), ``max_per_img``, ``multi_label`` (several classes per box).
-        init_cfg: Initialisation, as everywhere in mmengine.
+        init_cfg: Initialization, as everywhere in mmengine.
 
     Raises:
         UserError: If ``obj_level_weights`` does not have one number per level.
@@ -216,10 +216,10 @@ class DecoupledCrossHead(BaseDenseHead):
         image = torch.arange(len(targets), device=boxes.device).repeat_interleave(
             torch.tensor([len(t.bboxes) for t in targets], device=boxes.device)
         )
-        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        center = (boxes[:, :2] + boxes[:, 2:]) / 2
         size = boxes[:, 2:] - boxes[:, :2]
         grids = [m.shape[2:4] for m in maps]
-        near = self.assigner.candidates(image, centre, size, self.anchor_sizes, self.strides, grids)
+        near = self.assigner.candidates(image, center, size, self.anchor_sizes, self.strides, grids)
         rows = boxes.new_empty((len(near.level), maps[0].shape[-1]))
         for level, raw in enumerate(maps):
             at = (near.level == level).nonzero().squeeze(1)
@@ -246,14 +246,14 @@ class DecoupledCrossHead(BaseDenseHead):
     def _decode(self, raw: Tensor, at: Candidates) -> Tensor:
         """Boxes ``(n, 4)`` in pixels of the raw values ``(n, 4)`` of given predictions."""
         stride = self.strides[at.level]
-        centre = (torch.stack([at.col, at.row], dim=1) + 0.5) * stride[:, None]
+        center = (torch.stack([at.col, at.row], dim=1) + 0.5) * stride[:, None]
         half = self.anchor_sizes[at.level, at.anchor] / 2
-        return self.bbox_coder.decode(torch.cat([centre - half, centre + half], dim=1), raw, stride)
+        return self.bbox_coder.decode(torch.cat([center - half, center + half], dim=1), raw, stride)
 
     def _ignore_masks(
         self, maps: Sequence[Tensor], ignored: Sequence | None
     ) -> list[Tensor | None]:
-        """Per level, the cells ``(N, 1, H, W)`` whose centre lies in a region to ignore."""
+        """Per level, the cells ``(N, 1, H, W)`` whose center lies in a region to ignore."""
         if ignored is None or all(i is None or not len(i) for i in ignored):
             return [None] * len(maps)
         masks: list[Tensor | None] = []

@@ -25,9 +25,9 @@ class DecoupledCrossHeadModule(BaseModule):
         num_anchors: Anchors per cell.
         decoupled: Separate branches for the classes and for box and objectness, each a RepConv
             that keeps the channels. Otherwise, as published, one branch that doubles them.
-        norm_cfg: Normalisation layer.
+        norm_cfg: Normalization layer.
         act_cfg: Activation layer.
-        init_cfg: Initialisation, as everywhere in mmengine.
+        init_cfg: Initialization, as everywhere in mmengine.
 
     Raises:
         UserError: If ``in_channels`` and ``strides`` differ in length.

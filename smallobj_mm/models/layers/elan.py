@@ -19,7 +19,7 @@ class ELAN(nn.Module):
         hidden_channels: Channels of each of the two 1x1 convolutions.
         partial_channels: Channels of each 3x3 convolution.
         out_channels: Channels of the output.
-        norm_cfg: Normalisation layer of every convolution.
+        norm_cfg: Normalization layer of every convolution.
         act_cfg: Activation layer of every convolution.
         fuse: Module from :meth:`concat_channels` to ``out_channels`` that ends the block;
             a 1x1 convolution when not given.

@@ -11,12 +11,12 @@ from .types import ConfigType
 
 
 class RepConv(nn.Module):
-    """3x3 convolution plus 1x1 convolution, each with its normalisation, then the activation.
+    """3x3 convolution plus 1x1 convolution, each with its normalization, then the activation.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        norm_cfg: Normalisation layer of both branches.
+        norm_cfg: Normalization layer of both branches.
         act_cfg: Activation layer behind the sum.
 
     Shape:
@@ -44,7 +44,7 @@ class RepConv(nn.Module):
 
     @torch.no_grad()
     def switch_to_deploy(self) -> None:
-        """Fold both branches and their normalisation into one 3x3 convolution, in place."""
+        """Fold both branches and their normalization into one 3x3 convolution, in place."""
         if self.deployed is not None:
             return
         conv3x3 = fuse_conv_bn(self.conv3x3).conv

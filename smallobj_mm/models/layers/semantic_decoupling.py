@@ -22,7 +22,7 @@ def decouple(x: Tensor, mode: str = 'spatial', stats: str = 'image') -> Tensor:
       that image alone.
     - ``authors``: ``[o * x, g * x]``, where ``o`` and ``g`` are the means of ``m * (x > mean)``
       and ``m * (x <= mean)``, without gradient: what the authors' program computes. A layer
-      normalising each channel behind it absorbs both factors.
+      normalizing each channel behind it absorbs both factors.
     - ``duplicate``: ``[x, x]``.
 
     Args:
@@ -57,7 +57,7 @@ def decouple(x: Tensor, mode: str = 'spatial', stats: str = 'image') -> Tensor:
 
 
 class SemanticDecoupling(nn.Module):
-    """Decoupled map and a 1x1 convolution of it, normalised together and fused.
+    """Decoupled map and a 1x1 convolution of it, normalized together and fused.
 
     ``x1 = Conv1x1(x)``, ``y = decouple(x1)``, ``z = Conv1x1(x1)``,
     ``out = Conv1x1(act(norm(cat[y, z])))``. With ``mode='none'`` a plain 1x1 convolution.
@@ -65,7 +65,7 @@ class SemanticDecoupling(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output and of the hidden map.
-        norm_cfg: Normalisation layer.
+        norm_cfg: Normalization layer.
         act_cfg: Activation layer.
         mode: ``'spatial'``, ``'authors'``, ``'duplicate'`` (see :func:`decouple`) or ``'none'``.
         stats: See :func:`decouple`.

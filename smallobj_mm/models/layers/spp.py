@@ -36,7 +36,7 @@ class SPPF(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        norm_cfg: Normalisation layer of every convolution.
+        norm_cfg: Normalization layer of every convolution.
         act_cfg: Activation layer of every convolution.
 
     Shape:
@@ -64,7 +64,7 @@ class SPPCSPC(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output and of every hidden map.
-        norm_cfg: Normalisation layer of every convolution.
+        norm_cfg: Normalization layer of every convolution.
         act_cfg: Activation layer of every convolution.
 
     Shape:

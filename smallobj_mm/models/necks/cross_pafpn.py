@@ -58,7 +58,7 @@ class _Widths(NamedTuple):
 
 @MODELS.register_module()
 class CrossPAFPN(BaseModule):
-    """PAFPN of ELAN blocks in which each scale also hears from scales that are not its neighbour.
+    """PAFPN of ELAN blocks in which each scale also hears from scales that are not its neighbor.
 
     Spatial pyramid pooling (SPPF, SPPCSPC) on C5, a top-down and a bottom-up path. With
     ``cross_links`` the /16 and /8 nodes of the top-down path also take the finer and the coarser
@@ -89,9 +89,9 @@ class CrossPAFPN(BaseModule):
         decoupling: Mode of :class:`SemanticDecoupling`: ``'spatial'``, ``'authors'``,
             ``'duplicate'`` or ``'none'``.
         decoupling_stats: ``'image'`` or ``'batch'``, for the mode ``'authors'``.
-        norm_cfg: Normalisation layer of every convolution.
+        norm_cfg: Normalization layer of every convolution.
         act_cfg: Activation layer of every convolution.
-        init_cfg: Initialisation, as everywhere in mmengine.
+        init_cfg: Initialization, as everywhere in mmengine.
 
     Raises:
         UserError: If there are not three or four inputs, ``num_outs`` is less than that, or

@@ -39,8 +39,8 @@ class AugmentationAwareHead(BaseModule):
             ``smallobj_mm.datasets.transforms.view_differences.TARGETS``.
         in_channels: Channels of each stage.
         hid_channels: Channels of the hidden layers.
-        norm_cfg: Normalisation of vectors.
-        init_cfg: Initialisation; PyTorch's when not given.
+        norm_cfg: Normalization of vectors.
+        init_cfg: Initialization; PyTorch's when not given.
 
     Raises:
         UserError: If a target is unknown, none is on, or in_channels is no list of numbers.

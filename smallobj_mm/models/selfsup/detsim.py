@@ -38,8 +38,8 @@ class DetSim(BaseSelfSupervisor):
             ``local_grid ** 2`` crops side by side, as ``LocalCrops`` makes them; its ``grid`` is
             the same number.
         local_weight: Weight of the local views' similarity against that of the whole views.
-        data_preprocessor: Normalisation; mmpretrain's ``SelfSupDataPreprocessor`` by default.
-        init_cfg: Initialisation.
+        data_preprocessor: Normalization; mmpretrain's ``SelfSupDataPreprocessor`` by default.
+        init_cfg: Initialization.
 
     Raises:
         UserError: If the parts do not have the same stages, or an option is out of its range.
@@ -80,7 +80,7 @@ class DetSim(BaseSelfSupervisor):
         """Global averages of the maps of each stage.
 
         Args:
-            images: ``(N, 3, H, W)``, normalised.
+            images: ``(N, 3, H, W)``, normalized.
 
         Returns:
             ``(N, C_i)`` for each stage.

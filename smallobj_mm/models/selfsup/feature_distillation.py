@@ -55,8 +55,8 @@ class FeatureDistillation(BaseSelfSupervisor):
         teacher_mean: What the teacher wants subtracted from the values 0..255 of each channel, in
             the channel order of the data preprocessor; its own ``mean`` when not given.
         teacher_std: What it wants them divided by; the preprocessor's ``std`` when not given.
-        data_preprocessor: Normalisation; mmpretrain's ``SelfSupDataPreprocessor`` by default.
-        init_cfg: Initialisation.
+        data_preprocessor: Normalization; mmpretrain's ``SelfSupDataPreprocessor`` by default.
+        init_cfg: Initialization.
 
     Raises:
         UserError: If the lists do not have one number for each stage, or an option is out of its

@@ -14,7 +14,7 @@ from smallobj_mm.utils.errors import UserError
 
 from .agreement import is_list_of_numbers
 
-#: BN of vectors. mmengine's sync_bn setting turns it into synchronised BN.
+#: BN of vectors. mmengine's sync_bn setting turns it into synchronized BN.
 NORM = dict(type='BN1d')
 
 
@@ -30,8 +30,8 @@ class MultiStageProjector(BaseModule):
         hid_channels: Channels of the hidden layers.
         out_channels: Channels of the projections.
         num_layers: Linear layers of each stage's projector, 2 or more.
-        norm_cfg: Normalisation of vectors.
-        init_cfg: Initialisation; PyTorch's when not given.
+        norm_cfg: Normalization of vectors.
+        init_cfg: Initialization; PyTorch's when not given.
 
     Shape:
         Vectors ``(N, in_channels[i])`` -> tuple of ``(N, out_channels)``.
@@ -87,8 +87,8 @@ class MultiStageSimilarityHead(BaseModule):
         hid_channels: Channels of the hidden layer.
         stop_gradient: Take the targets without gradient. With it the features do not collapse;
             without it they are expected to (Chen and He, section 4.1), which is for comparisons.
-        norm_cfg: Normalisation of vectors.
-        init_cfg: Initialisation; PyTorch's when not given.
+        norm_cfg: Normalization of vectors.
+        init_cfg: Initialization; PyTorch's when not given.
 
     Raises:
         UserError: If there is no stage, or stop_gradient is not True or False.

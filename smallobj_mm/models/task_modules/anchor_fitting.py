@@ -88,7 +88,7 @@ def _cluster(log_boxes: np.ndarray, num_anchors: int) -> np.ndarray:
     by_area = different[np.argsort(different.sum(axis=1), kind='stable')]
     start = ((np.arange(num_anchors) + 0.5) / num_anchors * len(by_area)).astype(int)
     with warnings.catch_warnings():
-        # A cluster that runs empty keeps its centre, which the evolution then moves.
+        # A cluster that runs empty keeps its center, which the evolution then moves.
         warnings.filterwarnings('ignore', message='One of the clusters is empty')
         centers, _ = kmeans2(log_boxes, by_area[start], iter=50, minit='matrix')
     return centers.astype(np.float32)

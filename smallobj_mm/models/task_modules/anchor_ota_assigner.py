@@ -36,7 +36,7 @@ class AnchorOTAAssigner(BaseAssigner):
     """Gives each target the dynamic number of predictions that answer for it most cheaply.
 
     Candidates are the anchors whose width and height are within ``ratio_thr`` of the target's,
-    in the target's cell and the two cells nearest to its centre. Within an image every target
+    in the target's cell and the two cells nearest to its center. Within an image every target
     is weighed against every candidate: cost = class BCE of sqrt(p(class) * p(object)) against
     one-hot + ``iou_weight`` * (-log IoU). A target takes its k cheapest candidates, k being the
     sum of its ``topk`` highest IoUs, rounded down, at least 1; a candidate that several targets
@@ -45,7 +45,7 @@ class AnchorOTAAssigner(BaseAssigner):
     Args:
         ratio_thr: Largest ratio of sides, either way, between an anchor and a target.
         topk: Number of IoUs that make up k.
-        iou_weight: Weight of the localisation term.
+        iou_weight: Weight of the localization term.
         scale_by_height: Compare the candidates with boxes whose x coordinates are scaled to the
             height of the image instead of its width. This is what the authors' program does: the
             same on square images, a defect on others. For parity only.
@@ -54,7 +54,7 @@ class AnchorOTAAssigner(BaseAssigner):
     simplified form of YOLOX, over the candidates of an anchor-based detector.
     """
 
-    #: Neighbour cells as (x, y) steps in half cells: the own one, left, up, right, down.
+    #: Neighbor cells as (x, y) steps in half cells: the own one, left, up, right, down.
     _STEPS = ((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1))
 
     def __init__(
@@ -72,7 +72,7 @@ class AnchorOTAAssigner(BaseAssigner):
     def candidates(
         self,
         image: Tensor,
-        centre: Tensor,
+        center: Tensor,
         size: Tensor,
         anchors: Tensor,
         strides: Tensor,
@@ -82,7 +82,7 @@ class AnchorOTAAssigner(BaseAssigner):
 
         Args:
             image: Image of each target ``(t,)``, in rising order.
-            centre: Centres of the targets ``(t, 2)`` as x, y in pixels.
+            center: Centers of the targets ``(t, 2)`` as x, y in pixels.
             size: Sizes of the targets ``(t, 2)`` as w, h in pixels.
             anchors: Anchor sizes ``(levels, anchors, 2)`` in pixels.
             strides: Strides of the levels ``(levels,)`` in pixels.
@@ -94,8 +94,8 @@ class AnchorOTAAssigner(BaseAssigner):
         ratio = size[:, None, None] / anchors  # (t, levels, anchors, 2)
         fits = torch.maximum(ratio, 1 / ratio).amax(dim=-1) < self.ratio_thr
 
-        grid = centre.new_tensor([(w, h) for h, w in grids])  # (levels, 2)
-        here = centre[:, None] / strides[:, None]  # (t, levels, 2) in cells
+        grid = center.new_tensor([(w, h) for h, w in grids])  # (levels, 2)
+        here = center[:, None] / strides[:, None]  # (t, levels, 2) in cells
         rest = grid - here
         near_low = (here % 1 < 0.5) & (here > 1)
         near_high = (rest % 1 < 0.5) & (rest > 1)

@@ -10,10 +10,10 @@ from smallobj_mm.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class ScaledSigmoidBBoxCoder(BaseBBoxCoder):
-    """Centre within 1.5 cells of the anchor's cell, size up to 4 times the anchor's.
+    """Center within 1.5 cells of the anchor's cell, size up to 4 times the anchor's.
 
-    With ``s = sigmoid(t)``: centre = anchor centre + (2 s - 1) * stride, size = (2 s)^2 * anchor
-    size. The anchor's centre is the middle of its cell.
+    With ``s = sigmoid(t)``: center = anchor center + (2 s - 1) * stride, size = (2 s)^2 * anchor
+    size. The anchor's center is the middle of its cell.
     """
 
     encode_size = 4
@@ -21,7 +21,7 @@ class ScaledSigmoidBBoxCoder(BaseBBoxCoder):
     def encode(self, bboxes: Tensor, gt_bboxes: Tensor, stride: Tensor | int) -> Tensor:
         """The raw values that decode to given boxes; see :meth:`decode` for the shapes.
 
-        Values out of reach (a centre over 1.5 cells away, a size over 4 times the anchor's) are
+        Values out of reach (a center over 1.5 cells away, a size over 4 times the anchor's) are
         held at the border.
         """
         eps = 1e-6
@@ -48,6 +48,6 @@ class ScaledSigmoidBBoxCoder(BaseBBoxCoder):
         if isinstance(stride, Tensor) and stride.ndim:
             stride = stride[:, None]
         twice = 2 * pred_bboxes.sigmoid()
-        centre = (bboxes[..., :2] + bboxes[..., 2:]) / 2 + (twice[..., :2] - 1) * stride
+        center = (bboxes[..., :2] + bboxes[..., 2:]) / 2 + (twice[..., :2] - 1) * stride
         half = twice[..., 2:].square() * (bboxes[..., 2:] - bboxes[..., :2]) / 2
-        return torch.cat([centre - half, centre + half], dim=-1)
+        return torch.cat([center - half, center + half], dim=-1)

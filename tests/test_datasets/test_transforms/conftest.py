@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Painted images: every box has the colour of its label, so that pixels tell whose box it is."""
+"""Painted images: every box has the color of its label, so that pixels tell whose box it is."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from mmdet.structures.bbox import HorizontalBoxes
 import smallobj_mm.datasets.transforms  # noqa: F401
 
 
-def colour(label):
-    """BGR colour of a label; far from the fill value 114 and from each other."""
+def color(label):
+    """BGR color of a label; far from the fill value 114 and from each other."""
     return np.array([40 * (label % 6) + 20, 200 - 30 * (label % 5), 250 if label % 2 else 10])
 
 
@@ -25,7 +25,7 @@ def make_sample(rng, height=60, width=90, count=4, ignored=0, boxed=True):
         y1 = rng.integers(0, height // 3)
         y2 = rng.integers(height // 2, height)
         boxes[index] = x1, y1, x2, y2
-        img[y1:y2, x1:x2] = colour(labels[index])
+        img[y1:y2, x1:x2] = color(labels[index])
     flags = np.zeros(count, dtype=bool)
     flags[:ignored] = True
     return dict(
@@ -48,12 +48,12 @@ class Painted:
     """What the tests share."""
 
     sample = staticmethod(make_sample)
-    colour = staticmethod(colour)
+    color = staticmethod(color)
     boxes = staticmethod(plain_boxes)
 
     @staticmethod
     def assert_aligned(results, atol=3):
-        """Boxes lie inside, rows agree, and each box has its label's colour in its middle."""
+        """Boxes lie inside, rows agree, and each box has its label's color in its middle."""
         img, boxes = results['img'], plain_boxes(results)
         labels, flags = results['gt_bboxes_labels'], results['gt_ignore_flags']
         assert len(boxes) == len(labels) == len(flags)
@@ -66,16 +66,16 @@ class Painted:
             if (box[2:] - box[:2]).min() < 4:
                 continue
             x, y = ((box[:2] + box[2:]) / 2).astype(int)
-            np.testing.assert_allclose(img[y, x].astype(int), colour(label), atol=atol)
+            np.testing.assert_allclose(img[y, x].astype(int), color(label), atol=atol)
 
     @staticmethod
     def assert_tight(results, index, outside=114):
-        """The pixels around a box change from its colour to the background within a pixel."""
+        """The pixels around a box change from its color to the background within a pixel."""
         img, (x1, y1, x2, y2) = results['img'].astype(int), plain_boxes(results)[index]
         y = int((y1 + y2) / 2)
         row = (
             np.abs(img[y] - outside).max(axis=1)
-            / np.abs(colour(results['gt_bboxes_labels'][index]) - outside).max()
+            / np.abs(color(results['gt_bboxes_labels'][index]) - outside).max()
         )
         # Coverage of the row by the object, summed, is its width to within rounding.
         near = row[max(int(x1) - 3, 0) : int(np.ceil(x2)) + 3]

@@ -108,7 +108,7 @@ def test_homography_is_chained(seeded, painted):
     np.testing.assert_allclose(out['homography_matrix'], expected)
 
 
-def test_grey_image_and_no_boxes(painted, seeded):
+def test_gray_image_and_no_boxes(painted, seeded):
     sample = painted.sample(np.random.default_rng(4), count=0)
     for img in (sample['img'][..., 0], sample['img'][..., :1]):
         out = MosaicAffine(img_scale=(64, 48))(dict(sample, img=img))

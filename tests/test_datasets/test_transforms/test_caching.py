@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Cached transforms give what the transforms give; grey images get channels."""
+"""Cached transforms give what the transforms give; gray images get channels."""
 
 import cv2
 import numpy as np
@@ -71,7 +71,7 @@ def test_cache_options():
 
 @pytest.mark.parametrize('shape', [(4, 5), (4, 5, 1)])
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
-def test_grey_is_repeated(shape, dtype):
+def test_gray_is_repeated(shape, dtype):
     img = np.arange(20, dtype=dtype).reshape(shape)
     result = RepeatGrey(3)(dict(img=img))['img']
     assert result.shape == (4, 5, 3) and result.dtype == dtype

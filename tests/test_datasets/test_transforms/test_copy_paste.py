@@ -104,7 +104,7 @@ def test_margin_fades_and_comes_along():
     np.testing.assert_allclose(
         left, 0.5 + 0.5 * np.cos(np.pi * np.array([0.9, 0.7, 0.5, 0.3, 0.1])), atol=1e-6
     )
-    # Nothing of the neighbour, who starts two pixels to the right.
+    # Nothing of the neighbor, who starts two pixels to the right.
     assert (patch.alpha[5:25, 27:] == 0).all() and (patch.alpha[15, 25:27] > 0).all()
     # A margin beyond the image is cut off.
     patch = cut_patch(img, np.array([[1.0, 1, 21, 21]], dtype=np.float32), 0, 0.25)
@@ -186,8 +186,8 @@ def test_background_is_matched(seeded):
     outside = np.ones(out['img'].shape[:2], dtype=bool)
     outside[y1:y2, x1:x2] = False
     assert (out['img'][outside] == 60).all()
-    grey = [dict(s, img=s['img'][..., 0].astype(np.float32)) for s in (dark, bright)]
-    out = BoxCopyPaste(**options)(dict(grey[0], mix_results=[grey[1]]))
+    gray = [dict(s, img=s['img'][..., 0].astype(np.float32)) for s in (dark, bright)]
+    out = BoxCopyPaste(**options)(dict(gray[0], mix_results=[gray[1]]))
     assert (
         out['img'].dtype == np.float32 and out['img'].ndim == 2 and out['img'].max() == 60 + 50 + 33
     )
@@ -241,9 +241,9 @@ def test_errors_name_what_is_wrong():
         with pytest.raises(ValueError, match=f'BoxCopyPaste: {next(iter(options))} is'):
             BoxCopyPaste(**options)
     sample = scene([[20, 30, 32, 40]], [3])
-    grey = dict(sample, img=sample['img'][..., 0], img_path='grey.png')
-    with pytest.raises(ValueError, match='grey.png is uint8 of shape'):
-        BoxCopyPaste()(dict(sample, mix_results=[grey]))
+    gray = dict(sample, img=sample['img'][..., 0], img_path='gray.png')
+    with pytest.raises(ValueError, match='gray.png is uint8 of shape'):
+        BoxCopyPaste()(dict(sample, mix_results=[gray]))
 
 
 def test_registered():

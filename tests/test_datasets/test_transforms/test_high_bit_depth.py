@@ -41,18 +41,18 @@ def test_scaled_from_its_own_range(tmp_path, thermal, suffix, color_type):
     img = load(path, high_bit_depth='scale', color_type=color_type)
     assert img.dtype == np.uint8
     assert img.shape == ((48, 64) if color_type == 'grayscale' else (48, 64, 3))
-    grey = img if img.ndim == 2 else img[..., 0]
-    assert np.array_equal(np.unique(grey), np.arange(256)) and (np.diff(grey.ravel()) >= 0).all()
+    gray = img if img.ndim == 2 else img[..., 0]
+    assert np.array_equal(np.unique(gray), np.arange(256)) and (np.diff(gray.ravel()) >= 0).all()
 
 
-def test_colour_and_float(tmp_path, thermal):
-    colour = np.stack([thermal, thermal + 500, thermal - 500], axis=2)
-    cv2.imwrite(str(tmp_path / 'a.png'), colour)
+def test_color_and_float(tmp_path, thermal):
+    color = np.stack([thermal, thermal + 500, thermal - 500], axis=2)
+    cv2.imwrite(str(tmp_path / 'a.png'), color)
     img = load(tmp_path / 'a.png', high_bit_depth='scale')
-    expected = (colour - 6500.0) / (9540 - 6500) * 255
+    expected = (color - 6500.0) / (9540 - 6500) * 255
     assert np.abs(img - expected).max() <= 0.5 + 1e-9  # one range for all channels
-    grey = load(tmp_path / 'a.png', high_bit_depth='scale', color_type='grayscale')
-    assert np.array_equal(grey, cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))
+    gray = load(tmp_path / 'a.png', high_bit_depth='scale', color_type='grayscale')
+    assert np.array_equal(gray, cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))
     cv2.imwrite(str(tmp_path / 'b.tif'), (thermal / 9040).astype(np.float32))
     assert np.ptp(load(tmp_path / 'b.tif', high_bit_depth='scale')) == 255
     with pytest.raises(ValueError, match=r'float32, values 0\.774\d* to 1, expected 8 bits'):

@@ -31,10 +31,10 @@ def test_gains_multiply_hue_saturation_and_value(bgr, hue, saturation, value):
     np.testing.assert_allclose(out[0, 0, ::-1], np.array(expected) * 255, atol=20)
 
 
-def test_grey_stays_grey(seeded):
-    grey = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
+def test_gray_stays_gray(seeded):
+    gray = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
     for _ in range(20):
-        out = MultiplicativeHSV()(dict(img=np.repeat(grey, 3, axis=2)))['img']
+        out = MultiplicativeHSV()(dict(img=np.repeat(gray, 3, axis=2)))['img']
         assert (out == out[..., :1]).all()
 
 

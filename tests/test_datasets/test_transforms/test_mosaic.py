@@ -114,7 +114,7 @@ def test_same_seed_same_mosaic_and_inputs_stay(painted, seeded):
         np.testing.assert_array_equal(painted.boxes(sample), boxes)
 
 
-def test_grey_images_and_no_boxes(painted, seeded):
+def test_gray_images_and_no_boxes(painted, seeded):
     rng = np.random.default_rng(4)
     samples = [painted.sample(rng, count=0) for _ in range(4)]
     for sample in samples:
@@ -129,9 +129,9 @@ def test_errors_name_what_is_wrong(painted):
         SmallObjectMosaic()(sample)
     with pytest.raises(ValueError, match='found 2 samples'):
         SmallObjectMosaic()(dict(sample, mix_results=[sample] * 2))
-    grey = dict(sample, img=sample['img'][..., 0], img_path='grey.png')
-    with pytest.raises(ValueError, match='grey.png is uint8 of shape'):
-        SmallObjectMosaic(img_scale=(64, 64))(dict(sample, mix_results=[grey] * 3))
+    gray = dict(sample, img=sample['img'][..., 0], img_path='gray.png')
+    with pytest.raises(ValueError, match='gray.png is uint8 of shape'):
+        SmallObjectMosaic(img_scale=(64, 64))(dict(sample, mix_results=[gray] * 3))
     bare = {key: value for key, value in sample.items() if key != 'gt_bboxes'}
     with pytest.raises(ValueError, match="painted.png has no 'gt_bboxes'"):
         SmallObjectMosaic(img_scale=(64, 64))(dict(bare, mix_results=[]))

@@ -112,8 +112,8 @@ def test_gamma_and_noise():
     assert np.unique(changed).tolist() == [round(255 * (100 / 255) ** 0.7)]
     noisy = RandomGammaNoise(prob=1, gamma=(1, 1), noise=5)(dict(img=img))['img']
     assert 0 < noisy.std() < 6 and np.array_equal(noisy[..., 0], noisy[..., 2])
-    grey = RandomGammaNoise(prob=1)(dict(img=img[..., 0]))['img']
-    assert grey.shape == (64, 64) and grey.dtype == np.uint8
+    gray = RandomGammaNoise(prob=1)(dict(img=img[..., 0]))['img']
+    assert gray.shape == (64, 64) and gray.dtype == np.uint8
     assert RandomGammaNoise(prob=0)(dict(img=img))['img'] is img
     with pytest.raises(ValueError, match='float64, expected uint8'):
         RandomGammaNoise()(dict(img=img / 255))

@@ -37,8 +37,8 @@ def build(request, source):
 
 def sample(channels=None, dtype=np.uint8, size=(96, 120), seed=0):
     """A textured background without a target."""
-    grey = np.random.default_rng(seed).normal(90, 4, size)
-    img = cv2.GaussianBlur(grey, (0, 0), 1)
+    gray = np.random.default_rng(seed).normal(90, 4, size)
+    img = cv2.GaussianBlur(gray, (0, 0), 1)
     img = img if channels is None else np.repeat(img[..., None], channels, axis=2)
     return dict(
         img=img.astype(dtype),

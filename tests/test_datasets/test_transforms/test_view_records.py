@@ -38,7 +38,7 @@ def make_view(moves):
 
 
 def read_off(img):
-    """Centre (x, y), and the change of x and y (columns) across and down the view (rows)."""
+    """Center (x, y), and the change of x and y (columns) across and down the view (rows)."""
     half = [side // 2 for side in img.shape[:2]]
     across = img[:, -half[1] :].mean((0, 1)) - img[:, : half[1]].mean((0, 1))
     down = img[-half[0] :].mean((0, 1)) - img[: half[0]].mean((0, 1))
@@ -53,8 +53,8 @@ ORDERS = st.lists(st.sampled_from(list(MOVES)), max_size=5)
 def test_record_says_what_the_pixels_say(moves, seed):
     np.random.seed(seed)
     img, record = make_view(moves)
-    centre, change = read_off(img)
-    assert np.allclose(record['crop'][:2], centre, atol=0.01)
+    center, change = read_off(img)
+    assert np.allclose(record['crop'][:2], center, atol=0.01)
     assert np.allclose(record['axes'] * record['crop'][2:], change, atol=0.015)
     # The flip comes before the turns in what the records mean, whatever the order was.
     quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -67,10 +67,10 @@ def test_record_says_what_the_pixels_say(moves, seed):
 def test_difference_is_that_of_the_pixels(one, other, seed):
     np.random.seed(seed)
     (img1, first), (img2, second) = make_view(one), make_view(other)
-    (centre1, change1), (centre2, change2) = read_off(img1), read_off(img2)
+    (center1, change1), (center2, change2) = read_off(img1), read_off(img2)
     frame = np.round(change1 / np.abs(change1).sum(axis=0))
     sizes = np.abs(change1).sum(axis=0) - np.abs(change2).sum(axis=0)
-    expected = np.concatenate([frame @ (centre1 - centre2), np.abs(frame) @ sizes])
+    expected = np.concatenate([frame @ (center1 - center2), np.abs(frame) @ sizes])
     assert np.allclose(difference('crop', first, second), expected, atol=0.03)
 
 

@@ -56,7 +56,7 @@ def test_one_decoding_for_all_views(image, tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
-def test_grey_infrared_image(image, tmp_path):
+def test_gray_infrared_image(image, tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), image[..., 0])
     pipeline = Compose([dict(type='LoadImageStrict'), AugmentedViews(views=[VIEW, VIEW])])
     out = pipeline(dict(img_path=str(tmp_path / 'a.png')))
@@ -114,5 +114,5 @@ def test_errors(image):
         LocalCrops()(dict(img=image))
     with pytest.raises(ValueError, match='a.png is float32'):
         AugmentedViews(views=[VIEW] * 2)(dict(img=image.astype('float32'), img_path='a.png'))
-    with pytest.raises(ValueError, match=r"targets has \['colour'\]"):
-        PackViews(targets=['colour'])
+    with pytest.raises(ValueError, match=r"targets has \['tint'\]"):
+        PackViews(targets=['tint'])

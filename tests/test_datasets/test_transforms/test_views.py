@@ -21,7 +21,7 @@ from smallobj_mm.datasets.transforms.view_wrappers import LocalCrops  # noqa: E4
 
 @pytest.fixture
 def image():
-    """A smooth colour image of 60x40 px."""
+    """A smooth color image of 60x40 px."""
     small = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return cv2.resize(small, (60, 40), interpolation=cv2.INTER_CUBIC)
 
@@ -68,9 +68,9 @@ def test_jitter(image):
     assert out is image and not record['color'].any()
 
 
-def test_grey_images_have_no_colour_to_change(image):
-    out, record = apply(v.RecordedColorJitter(prob=1), view_ops.grey(image), source_is_grey=True)
-    assert view_ops.is_grey(out) and not view_ops.is_grey(image)
+def test_gray_images_have_no_color_to_change(image):
+    out, record = apply(v.RecordedColorJitter(prob=1), view_ops.gray(image), source_is_gray=True)
+    assert view_ops.is_gray(out) and not view_ops.is_gray(image)
     assert record['color'][:2].all() and not record['color'][2:].any()
 
 
@@ -82,7 +82,7 @@ def test_grey_images_have_no_colour_to_change(image):
         ('saturation', 0.6, lambda x: x * 0.6 + 0.4 * x.dot([0.114, 0.587, 0.299])[..., None]),
     ],
 )
-def test_colours_by_their_definitions(image, name, factor, expected):
+def test_colors_by_their_definitions(image, name, factor, expected):
     ours = getattr(view_ops, name)(image, factor).astype(float)
     assert np.abs(ours - np.clip(expected(image.astype(float)), 0, 255)).max() <= 1.5
 
@@ -94,13 +94,13 @@ def test_hue_turns(image):
     assert np.abs(view_ops.hue(view_ops.hue(image, 0.1), -0.1).astype(int) - image).max() < 12
 
 
-def test_blur_grey_and_solarize(image):
+def test_blur_gray_and_solarize(image):
     out, record = apply(v.RecordedBlur(sigma=(1.0, 2.0), prob=1), image)
     assert out.std() < image.std() and 0.5 <= record['blur'] <= 1
     out, record = apply(v.RecordedSolarize(prob=1), image)
     assert np.array_equal(out, np.where(image >= 128, 255 - image, image))
     assert record['solarize'] == 0.5
-    assert view_ops.is_grey(apply(v.RecordedGrayscale(prob=1), image)[0])
+    assert view_ops.is_gray(apply(v.RecordedGrayscale(prob=1), image)[0])
 
 
 def test_differences():
@@ -131,7 +131,7 @@ def test_difference_in_the_frame_of_a_mirrored_first_view(image):
 def test_frame_of_a_turned_first_view(flipped):
     """Where a point of the source ends up in the view is where the record says."""
     source = np.zeros((9, 9, 3), np.uint8)
-    source[2, 7] = 255  # x = +3, y = -2 from the centre
+    source[2, 7] = 255  # x = +3, y = -2 from the center
     out, record = apply(v.RecordedFlip(prob=float(flipped)), source)
     results = v.RecordedRotation(prob=1)(dict(img=out, view_record=record))
     y, x = np.argwhere(results['img'][..., 0])[0] - 4

@@ -40,7 +40,7 @@ def test_space_to_depth(size):
     assert (image.grad.abs().sum(1) > 0).all()
 
 
-def test_grey_images_and_number_of_blocks():
+def test_gray_images_and_number_of_blocks():
     model = DualStreamEncoder(in_channels=1, **SMALL)
     assert model(torch.randn(1, 1, 16, 16))[0][0].shape == (1, 4, 16, 16)
     assert [len(level) for level in model.streams[0].levels] == [1, 2, 1]

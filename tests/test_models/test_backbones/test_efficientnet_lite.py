@@ -63,8 +63,8 @@ def test_frozen_levels_and_norms_stay():
 
 
 @torch.no_grad()
-def test_folds_for_deployment(randomise):
-    model = randomise(EfficientNetLite0()).eval()
+def test_folds_for_deployment(randomize):
+    model = randomize(EfficientNetLite0()).eval()
     x = torch.rand(1, 3, 64, 96)
     before = model(x)
     folded = switch_to_deploy(model)
@@ -74,11 +74,11 @@ def test_folds_for_deployment(randomise):
 
 
 @torch.no_grad()
-def test_exports_for_images_of_any_size(randomise):
+def test_exports_for_images_of_any_size(randomize):
     """The padding does not depend on the size that was traced."""
     pytest.importorskip('onnx')
     runtime = pytest.importorskip('onnxruntime')
-    model = switch_to_deploy(randomise(EfficientNetLite0()).eval())
+    model = switch_to_deploy(randomize(EfficientNetLite0()).eval())
     file = io.BytesIO()
     torch.onnx.export(
         model, (torch.rand(1, 3, 64, 64),), file, dynamo=False, input_names=['x'],

@@ -15,10 +15,10 @@ def test_strides_and_channels(out_indices):
 
 
 @torch.no_grad()
-def test_equals_torchvision(randomise):
+def test_equals_torchvision(randomize):
     """The same names, and with the same numbers the same maps."""
     reference = torchvision.models.resnet18(norm_layer=lambda c: nn.BatchNorm2d(c, eps=1e-3))
-    randomise(reference).eval()
+    randomize(reference).eval()
     names = {k for k in reference.state_dict() if not k.startswith('fc.')}
     model = SSLResNet18()
     model.eval()

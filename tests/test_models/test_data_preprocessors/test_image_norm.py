@@ -36,7 +36,7 @@ def test_polarity_changes_the_sign_alone(seed):
 
 
 def test_level_and_spread_are_the_backgrounds():
-    """A target 120 grey levels high moves the plain deviation, not this one."""
+    """A target 120 gray levels high moves the plain deviation, not this one."""
     image = scene(0)
     plain = image.clone()
     plain[..., 20:23, 30:33] -= 120

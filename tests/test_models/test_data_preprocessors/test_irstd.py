@@ -72,7 +72,7 @@ def test_equal_sizes_and_stacked_input():
         assert torch.equal(together, listed) and torch.equal(together, one)
 
 
-def test_grey_images_and_no_padding():
+def test_gray_images_and_no_padding():
     pre = IRSTDDataPreProcessor(MEAN, STD, bgr_to_rgb=True, size_divisor=1)
     assert pre(dict(inputs=[torch.zeros(1, 7, 9)]))['inputs'].shape == (1, 3, 7, 9)
     plain = IRSTDDataPreProcessor(size_divisor=1)

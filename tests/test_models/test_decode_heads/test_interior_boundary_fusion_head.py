@@ -95,9 +95,9 @@ def test_resized_images_are_evaluated_at_their_own_size(build_segmentor, samples
 
 
 @torch.no_grad()
-def test_deployed(build_segmentor, randomise):
+def test_deployed(build_segmentor, randomize):
     """The same three maps; no batch norm is left."""
-    model = randomise(build_segmentor()).eval()
+    model = randomize(build_segmentor()).eval()
     image = torch.randn(2, 3, 32, 48)
     deployed = switch_to_deploy(copy.deepcopy(model))
     for out, expected in zip(deployed(image, mode='tensor'), model(image, mode='tensor')):

@@ -17,9 +17,9 @@ def streams(sizes=((16, 24), (8, 12), (4, 6))) -> tuple:
     )
 
 
-def test_as_defined(randomise):
+def test_as_defined(randomize):
     """Enlarged first and convolved then, as the definition has it: the same numbers."""
-    module = randomise(InteriorBoundaryFusionHeadModule(CHANNELS, channels=4)).double().eval()
+    module = randomize(InteriorBoundaryFusionHeadModule(CHANNELS, channels=4)).double().eval()
     inputs = [[x.double() for x in stream] for stream in streams()]
 
     def up(x):

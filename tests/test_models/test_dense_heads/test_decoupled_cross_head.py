@@ -54,20 +54,20 @@ def test_losses_of_one_target_by_hand():
     maps = raw_maps(images=1)
     box = (20.0, 29.0, 22.2, 31.2)  # 2.2 px: within 4 of the anchor of 6 px alone
     losses = head.loss_by_feat(maps, [instances([box], [1])])
-    # The target's centre is (2.6375, 3.7625) in cells: own cell, the right and the lower one.
+    # The target's center is (2.6375, 3.7625) in cells: own cell, the right and the lower one.
     near = [(3, 2), (3, 3), (4, 2)]
     rows = maps[0].detach().unflatten(1, (3, 8))[0]
     predictions = []
     for row, col in near:
         value = rows[0, :, row, col].double()
         s = value.sigmoid()
-        centre = [(2 * s[0] - 0.5 + col) * 8, (2 * s[1] - 0.5 + row) * 8]
+        center = [(2 * s[0] - 0.5 + col) * 8, (2 * s[1] - 0.5 + row) * 8]
         half = [(2 * s[2]) ** 2 * 3, (2 * s[3]) ** 2 * 3]
         decoded = [
-            centre[0] - half[0],
-            centre[1] - half[1],
-            centre[0] + half[0],
-            centre[1] + half[1],
+            center[0] - half[0],
+            center[1] - half[1],
+            center[0] + half[0],
+            center[1] + half[1],
         ]
         overlap = [
             max(0.0, min(decoded[i + 2], box[i + 2]) - max(decoded[i], box[i])) for i in (0, 1)
@@ -251,7 +251,7 @@ def objectness_gradients(head, maps, truth, ignored):
 
 
 def test_regions_to_ignore_are_no_background():
-    """No gradient in cells whose centre lies in a region, the same gradient elsewhere."""
+    """No gradient in cells whose center lies in a region, the same gradient elsewhere."""
     head, maps = make_head(), raw_maps()
     truth = [instances([]), instances([])]
     regions = [instances([(16, 24, 40, 40), (60, 60, 64, 64)]), instances([])]

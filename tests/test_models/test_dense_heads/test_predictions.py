@@ -73,7 +73,7 @@ def test_suppression_is_by_class():
     maps = one_detection(head)
     values = maps[0].unflatten(1, (3, -1))
     meta = [dict(img_shape=(SIZE, SIZE))]
-    # A neighbour cell that points at the same place with the same anchor: one detection.
+    # A neighbor cell that points at the same place with the same anchor: one detection.
     values[0, 1, :, 2, 4] = values[0, 1, :, 2, 3]
     values[0, 1, 0, 2, 4] = -20  # a cell to the left
     assert len(head.predict_by_feat(maps, meta)[0]) == 1
@@ -106,7 +106,7 @@ def test_boxes_are_clipped_and_rescaled():
         dict(img_shape=(SIZE, SIZE), scale_factor=(2.0, 2.0)),
     ]
     plain = head.predict_by_feat(maps, metas)
-    # centre (48, 48), anchor 90 x 99
+    # center (48, 48), anchor 90 x 99
     assert plain[0].bboxes[0].tolist() == pytest.approx([3, 0, 60, 50])
     assert plain[1].bboxes[0].tolist() == pytest.approx([3, 0, 64, 64])
     rescaled = head.predict_by_feat(maps, metas, rescale=True)
@@ -131,9 +131,9 @@ def test_decoded_rows_run_over_levels_rows_columns_anchors():
     head = make_head()
     boxes, scores = head.decode_maps(raw_maps(images=2, fill=0))
     assert boxes.shape == (2, 3 * (64 + 16 + 4), 4) and scores.shape == (2, 252, 4)
-    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-    assert centre[0, :7].tolist() == [[4, 4]] * 3 + [[12, 4]] * 3 + [[20, 4]]
-    assert centre[1, 24].tolist() == [4, 12] and centre[0, 192].tolist() == [8, 8]
+    center = (boxes[..., :2] + boxes[..., 2:]) / 2
+    assert center[0, :7].tolist() == [[4, 4]] * 3 + [[12, 4]] * 3 + [[20, 4]]
+    assert center[1, 24].tolist() == [4, 12] and center[0, 192].tolist() == [8, 8]
     sizes = (boxes[0, :3, 2:] - boxes[0, :3, :2]).tolist()
     assert sizes == [list(map(float, a)) for a in ANCHORS[0]]
 

@@ -75,7 +75,7 @@ def test_equals_the_forward_pass_written_down(published, out_indices):
 
 
 @torch.no_grad()
-def test_photographs_are_recognised(published, shared_dir):
+def test_photographs_are_recognized(published, shared_dir):
     """With the classifier behind the last level: most of 40 photographs, one a class."""
     cv2 = pytest.importorskip('cv2')
     paths = sorted((shared_dir / 'data' / 'imagenet_sample' / 'images').glob('*.jpg'))

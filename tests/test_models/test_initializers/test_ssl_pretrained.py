@@ -16,7 +16,7 @@ NAMES = 120
 
 @pytest.fixture(scope='module')
 def weights():
-    """A ResNet-18's tensors as torchvision names them, each of them recognisable."""
+    """A ResNet-18's tensors as torchvision names them, each of them recognizable."""
     torch.manual_seed(7)
     model = SSLResNet18()
     return {

@@ -66,9 +66,9 @@ def test_half_precision():
 
 
 @pytest.mark.parametrize('autocast', [False, True])
-def test_block_takes_it_where_gradients_are_wanted(randomise, autocast):
+def test_block_takes_it_where_gradients_are_wanted(randomize, autocast):
     """The same output with gradients and without, in autocast, too."""
-    block = randomise(ResCBAMBlock(8, 16)).eval()
+    block = randomize(ResCBAMBlock(8, 16)).eval()
     x = torch.randn(2, 8, 6, 6)
     with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
         with torch.no_grad():

@@ -26,8 +26,8 @@ def test_per_channel():
 
 
 @torch.no_grad()
-def test_deployed_is_equal(randomise):
-    block = randomise(ImplicitConv(6, 9))
+def test_deployed_is_equal(randomize):
+    block = randomize(ImplicitConv(6, 9))
     x = torch.randn(2, 6, 5, 4)
     expected = block(x)
     plain = block.conv(x)

@@ -6,8 +6,8 @@ from smallobj_mm.models.layers import RepConv
 
 
 @torch.no_grad()
-def test_deployed_is_equal(layer, randomise):
-    block = randomise(RepConv(6, 10, **layer)).eval()
+def test_deployed_is_equal(layer, randomize):
+    block = randomize(RepConv(6, 10, **layer)).eval()
     x = torch.randn(2, 6, 9, 7)
     expected = block(x)
     block.switch_to_deploy()
@@ -20,8 +20,8 @@ def test_deployed_is_equal(layer, randomise):
 
 
 @torch.no_grad()
-def test_branches_are_summed_before_the_activation(layer, randomise):
-    block = randomise(RepConv(4, 4, **layer)).eval()
+def test_branches_are_summed_before_the_activation(layer, randomize):
+    block = randomize(RepConv(4, 4, **layer)).eval()
     x = torch.randn(1, 4, 5, 5)
     plain = sum(
         branch.bn(nn.functional.conv2d(x, branch.conv.weight, padding=padding))
@@ -39,8 +39,8 @@ def test_no_identity_branch(layer):
     assert block(torch.randn(1, 4, 5, 5)).count_nonzero() == 0
 
 
-def test_state_dict_of_deployed_model_loads(layer, randomise):
-    source, target = (randomise(RepConv(3, 5, **layer)).eval() for _ in range(2))
+def test_state_dict_of_deployed_model_loads(layer, randomize):
+    source, target = (randomize(RepConv(3, 5, **layer)).eval() for _ in range(2))
     source.switch_to_deploy()
     target.switch_to_deploy()
     x = torch.randn(1, 3, 6, 6)

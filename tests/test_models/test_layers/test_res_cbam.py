@@ -42,9 +42,9 @@ def test_spatial_attention():
 
 
 @pytest.mark.parametrize('in_channels', [16, 8])
-def test_block(randomise, in_channels):
+def test_block(randomize, in_channels):
     """Channel attention before spatial attention, shortcut before the last ReLU."""
-    block = randomise(ResCBAMBlock(in_channels, 16)).double().eval()
+    block = randomize(ResCBAMBlock(in_channels, 16)).double().eval()
     x = torch.randn(2, in_channels, 6, 6, dtype=torch.float64)
     out = block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x)))))
     out = out * block.channel_attention(out)
@@ -53,9 +53,9 @@ def test_block(randomise, in_channels):
     assert isinstance(block.shortcut, nn.Identity) == (in_channels == 16)
 
 
-def test_attention_weighs(randomise):
+def test_attention_weighs(randomize):
     """Without the attention the output is another one."""
-    block = randomise(ResCBAMBlock(16, 16)).eval()
+    block = randomize(ResCBAMBlock(16, 16)).eval()
     x = torch.randn(1, 16, 8, 8)
     plain = F.relu(block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x))))) + x)
     assert (block(x) - plain).abs().max() > 0.01
@@ -68,9 +68,9 @@ def test_blocks_in_a_row():
         res_cbam_blocks(3, 8, 0)
 
 
-def test_without_attention(randomise):
+def test_without_attention(randomize):
     """A plain residual block, with fewer weights."""
-    block = randomise(ResCBAMBlock(8, 16, attention=False)).eval()
+    block = randomize(ResCBAMBlock(8, 16, attention=False)).eval()
     x = torch.randn(1, 8, 8, 8)
     plain = F.relu(block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x))))) + block.shortcut(x))
     torch.testing.assert_close(block(x), plain)

@@ -76,8 +76,8 @@ def test_spatial_halves_are_disjoint():
     ],
 )
 @torch.no_grad()
-def test_dependence_on_the_neighbours_in_the_batch(layer, randomise, mode, stats, independent):
-    block = randomise(SemanticDecoupling(6, 4, **layer, mode=mode, stats=stats)).eval()
+def test_dependence_on_the_neighbors_in_the_batch(layer, randomize, mode, stats, independent):
+    block = randomize(SemanticDecoupling(6, 4, **layer, mode=mode, stats=stats)).eval()
     x = torch.randn(4, 6, 7, 7) * torch.arange(1, 5).view(4, 1, 1, 1)
     alone = torch.cat([block(one) for one in x.split(1)])
     difference = (block(x) - alone).abs().max().item()
@@ -124,8 +124,8 @@ def test_norm_absorbs_the_factors_of_the_authors():
     assert difference.abs().mean() > 0.1
 
 
-def test_the_block(layer, randomise):
-    block = randomise(SemanticDecoupling(6, 4, **layer)).eval()
+def test_the_block(layer, randomize):
+    block = randomize(SemanticDecoupling(6, 4, **layer)).eval()
     x = torch.randn(2, 6, 5, 5)
     x1 = block.reduce(x)
     joined = block.norm(torch.cat([decouple(x1), block.plain(x1)], dim=1))

@@ -52,7 +52,7 @@ def test_invariances(box, shift, scale):
 def test_known_values():
     box = torch.tensor([[0.0, 0.0, 4.0, 2.0]])
     assert aligned_ciou(box, box).item() == pytest.approx(1)
-    # Side by side, the same shape: no overlap, centres 4 apart, hull 8 x 2.
+    # Side by side, the same shape: no overlap, centers 4 apart, hull 8 x 2.
     assert aligned_ciou(box, box + torch.tensor([[4.0, 0, 4, 0]])).item() == pytest.approx(-16 / 68)
 
 

@@ -111,9 +111,9 @@ def test_cross_links_reach_over_a_scale():
 
 
 @torch.no_grad()
-def test_every_input_reaches_every_output(randomise):
+def test_every_input_reaches_every_output(randomize):
     for levels in (3, 4):
-        neck = randomise(small(levels)).eval()
+        neck = randomize(small(levels)).eval()
         x = maps(levels)
         before = neck(x)
         for level in range(levels):
@@ -122,9 +122,9 @@ def test_every_input_reaches_every_output(randomise):
 
 
 @torch.no_grad()
-def test_batch_independence(randomise):
-    """By default an image's result does not depend on its neighbours."""
-    neck = randomise(small()).eval().double()
+def test_batch_independence(randomize):
+    """By default an image's result does not depend on its neighbors."""
+    neck = randomize(small()).eval().double()
     x = [m.double() for m in maps(batch=3)]
     alone = neck([m[1:2] for m in x])
     for a, b in zip(neck(x), alone):

@@ -30,7 +30,7 @@ def slow_candidates(image, boxes, ratio_thr=4.0):
             rows, cols = GRIDS[level]
             cx, cy = (x1 + x2) / 2 / stride, (y1 + y2) / 2 / stride
             col, row = math.floor(cx), math.floor(cy)
-            # The nearer neighbour on each axis, where the map has one.
+            # The nearer neighbor on each axis, where the map has one.
             cells = [(row, col)]
             side = col - 1 if cx - col < 0.5 else col + 1
             if 0 <= side < cols:
@@ -77,11 +77,11 @@ def slow_assign(image, labels, boxes, cand_image, cand_boxes, scores, topk=10, w
 
 @st.composite
 def targets(draw):
-    """Targets of up to three images, none, one or many of each, centres off the cell lines."""
+    """Targets of up to three images, none, one or many of each, centers off the cell lines."""
     image, boxes, labels = [], [], []
     for n in range(draw(st.integers(1, 3))):
         for _ in range(draw(st.sampled_from([0, 0, 1, 2, 7]))):
-            # Thirds of a pixel keep centres away from cell borders and cell centres.
+            # Thirds of a pixel keep centers away from cell borders and cell centers.
             cx = draw(st.integers(0, SIZE[1] - 1)) + 1 / 3
             cy = draw(st.integers(0, SIZE[0] - 1)) + 1 / 3
             w, h = (draw(st.integers(1, 4 * s)) + 0.37 for s in (40, 30))

@@ -11,9 +11,9 @@ from smallobj_mm.models.task_modules import ScaledSigmoidBBoxCoder
 CODER = ScaledSigmoidBBoxCoder()
 
 
-def boxes(centre, size):
-    centre, size = torch.as_tensor(centre), torch.as_tensor(size)
-    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+def boxes(center, size):
+    center, size = torch.as_tensor(center), torch.as_tensor(size)
+    return torch.cat([center - size / 2, center + size / 2], dim=-1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -31,8 +31,8 @@ def test_decode_is_the_formula(raw, anchor_w, anchor_h, col, row, stride):
     x, y = (2 * s[0] - 0.5 + col) * stride, (2 * s[1] - 0.5 + row) * stride
     w, h = (2 * s[2]) ** 2 * anchor_w, (2 * s[3]) ** 2 * anchor_h
     expected = [x - w / 2, y - h / 2, x + w / 2, y + h / 2]
-    centre = [[(col + 0.5) * stride, (row + 0.5) * stride]]
-    prior = boxes(torch.tensor(centre).double(), torch.tensor([[anchor_w, anchor_h]]).double())
+    center = [[(col + 0.5) * stride, (row + 0.5) * stride]]
+    prior = boxes(torch.tensor(center).double(), torch.tensor([[anchor_w, anchor_h]]).double())
     got = CODER.decode(prior, torch.tensor([raw]).double(), stride)
     assert got[0].tolist() == pytest.approx(expected, abs=1e-4)
 
@@ -43,9 +43,9 @@ def test_round_trip(per_anchor):
     stride = torch.tensor([8.0, 16.0]).repeat(n // 2) if per_anchor else torch.tensor(8.0)
     step = stride[:, None] if per_anchor else stride
     priors = boxes(torch.rand(n, 2) * 300, torch.rand(n, 2) * 60 + 4)
-    centre = (priors[:, :2] + priors[:, 2:]) / 2 + (torch.rand(n, 2) * 1.9 - 0.95) * step
+    center = (priors[:, :2] + priors[:, 2:]) / 2 + (torch.rand(n, 2) * 1.9 - 0.95) * step
     size = (priors[:, 2:] - priors[:, :2]) * (torch.rand(n, 2) * 3.8 + 0.05)
-    truth = boxes(centre, size)
+    truth = boxes(center, size)
     raw = CODER.encode(priors, truth, stride)
     torch.testing.assert_close(CODER.decode(priors, raw, stride), truth, atol=2e-3, rtol=1e-4)
     torch.testing.assert_close(

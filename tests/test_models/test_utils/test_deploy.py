@@ -13,9 +13,9 @@ from smallobj_mm.models.utils import switch_to_deploy
 @pytest.mark.parametrize('decoupled', [False, True])
 @pytest.mark.parametrize('decoupling', ['spatial', 'none'])
 @torch.no_grad()
-def test_whole_detector(build_detector, randomise, stride4, decoupled, decoupling):
+def test_whole_detector(build_detector, randomize, stride4, decoupled, decoupling):
     model = build_detector(stride4=stride4, decoupled=decoupled, decoupling=decoupling)
-    randomise(model).eval()
+    randomize(model).eval()
     image = torch.rand(2, 3, 64, 96)
     expected = model(image, mode='tensor')
     assert isinstance(expected, tuple) and len(expected) == 3 + stride4
@@ -28,8 +28,8 @@ def test_whole_detector(build_detector, randomise, stride4, decoupled, decouplin
 
 
 @torch.no_grad()
-def test_nothing_is_left_to_fold(build_detector, randomise):
-    model = switch_to_deploy(randomise(build_detector()))
+def test_nothing_is_left_to_fold(build_detector, randomize):
+    model = switch_to_deploy(randomize(build_detector()))
     assert not model.training
     left = [n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
     # Behind a concatenation there is no convolution to fold into.
@@ -43,9 +43,9 @@ def test_nothing_is_left_to_fold(build_detector, randomise):
 
 
 @torch.no_grad()
-def test_deployed_weights_can_be_kept(build_detector, randomise):
+def test_deployed_weights_can_be_kept(build_detector, randomize):
     """A deployed model's state dict loads into another deployed model."""
-    source, other = (switch_to_deploy(randomise(build_detector())) for _ in range(2))
+    source, other = (switch_to_deploy(randomize(build_detector())) for _ in range(2))
     other.load_state_dict(source.state_dict(), strict=True)
     image = torch.rand(1, 3, 64, 64)
     for a, b in zip(source(image, mode='tensor'), other(image, mode='tensor')):
@@ -63,11 +63,11 @@ def test_a_copy_leaves_the_original_alone(build_detector):
 
 
 @torch.no_grad()
-def test_any_model(randomise):
+def test_any_model(randomize):
     """One of our layers alone, and a stock network."""
     norm = dict(type='BN')
-    rep = randomise(RepConv(3, 4, norm, dict(type='ReLU'))).eval()
-    net = randomise(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())).eval()
+    rep = randomize(RepConv(3, 4, norm, dict(type='ReLU'))).eval()
+    net = randomize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())).eval()
     x = torch.rand(1, 3, 8, 8)
     for model in (nn.Sequential(rep), net):
         expected = model(x)
@@ -76,13 +76,13 @@ def test_any_model(randomise):
 
 
 @torch.no_grad()
-def test_shared_convolutions(randomise):
+def test_shared_convolutions(randomize):
     """One convolution, two norms, as in RTMDet's head: folded once for each."""
     conv = nn.Conv2d(3, 3, 3, padding=1)
     model = nn.Sequential(
         nn.Sequential(conv, nn.BatchNorm2d(3)), nn.Sequential(conv, nn.BatchNorm2d(3))
     )
-    model = randomise(model).eval()
+    model = randomize(model).eval()
     x = torch.rand(1, 3, 8, 8)
     expected = model(x)
     torch.testing.assert_close(switch_to_deploy(model)(x), expected, atol=1e-5, rtol=0)
