@@ -13,7 +13,7 @@ import sys
 import types
 from pathlib import Path
 
-from smallobj_mm.checkpoints.zoo import ZooModel, list_zoo
+from smallobj_mm.checkpoints.zoo import ZooModel, copy_model, list_zoo
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.version import __version__
 
@@ -37,13 +37,14 @@ COMMANDS = {
     'to-coco': ('dataset_converters/to_coco.py', 'labels as COCO JSON'),
     'publish': ('model_converters/publish_model.py', 'weights alone, to hand on'),
 }
-#: The command that is no tool.
+#: The commands that are no tools.
 MODELS = ('models', 'list the models that come with the package')
+DOWNLOAD = ('download', 'weights and config of a model as files, as mim download gives them')
 
 
 def usage() -> str:
     """What the command prints when it is asked for help."""
-    rows = [*((name, text) for name, (_, text) in COMMANDS.items()), MODELS]
+    rows = [*((name, text) for name, (_, text) in COMMANDS.items()), MODELS, DOWNLOAD]
     lines = '\n'.join(f'  {name:<10} {text}' for name, text in sorted(rows, key=_position))
     return (
         f'usage: {PROGRAM} COMMAND [ARGUMENT ...]\n\n{lines}\n\n'
@@ -53,7 +54,7 @@ def usage() -> str:
 
 
 def _position(row: tuple[str, str]) -> int:
-    """``models`` comes after the commands that use them."""
+    """``models`` and ``download`` come after the commands that use them."""
     names = list(COMMANDS)
     return names.index(row[0]) * 2 if row[0] in names else names.index('doctor') * 2 - 1
 
@@ -66,7 +67,7 @@ def find_tool(command: str) -> Path:
         FileNotFoundError: The package was installed without its tools.
     """
     if command not in COMMANDS:
-        known = ', '.join([*COMMANDS, MODELS[0]])
+        known = ', '.join([*COMMANDS, MODELS[0], DOWNLOAD[0]])
         raise UserError(f'{PROGRAM} {command}: no such command; expected one of {known}')
     name = COMMANDS[command][0]
     for folder in TOOL_FOLDERS:
@@ -109,6 +110,16 @@ def print_models(arguments: list[str]) -> None:
         print(models_table(models))
 
 
+def download(arguments: list[str]) -> None:
+    """The command ``download``."""
+    parser = argparse.ArgumentParser(prog=f'{PROGRAM} download', description=DOWNLOAD[1])
+    parser.add_argument('--config', nargs='+', required=True, metavar='NAME', help='of the models')
+    parser.add_argument('--dest', default='.', metavar='DIR', help='(default: the current folder)')
+    args = parser.parse_args(arguments)
+    for name in args.config:
+        print(*copy_model(name, args.dest), sep='\n')
+
+
 def models_table(models: list[ZooModel]) -> str:
     """A line for each model."""
     head = ('name', 'task', 'trained on', 'weights', 'measured')
@@ -143,6 +154,8 @@ def main(argv: list[str] | None = None) -> None:
         with errors_in_one_line():
             if command == MODELS[0]:
                 print_models(arguments[1:])
+            elif command == DOWNLOAD[0]:
+                download(arguments[1:])
             else:
                 run_tool(find_tool(command), command, arguments[1:])
 

@@ -10,16 +10,20 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from mmengine.config import Config
 
 from smallobj_mm import cli
 from smallobj_mm.checkpoints.zoo import list_zoo, read_metrics
+from smallobj_mm.utils.configs import read_config
+from smallobj_mm.weights import shipped_weights
 
 
 def test_help_names_every_command(capsys):
     for arguments in ([], ['--help']):
         cli.main(arguments)
         text = capsys.readouterr().out
-        assert all(f'\n  {name} ' in text for name in [*cli.COMMANDS, 'models'])
+        assert all(f'\n  {name} ' in text for name in [*cli.COMMANDS, 'models', 'download'])
     cli.main(['--version'])
     assert capsys.readouterr().out.startswith('smallobj-mm ')
 
@@ -75,6 +79,32 @@ def test_models_lists_all_configs_of_the_metafiles(repo_root, capsys):
     listed = json.loads(capsys.readouterr().out)
     assert {one['name'] for one in listed} == {n for n, m in models.items() if m.weights}
     assert all(Path(one['config']).is_file() for one in listed)
+
+
+def test_download_gives_weights_and_config(tmp_path, capsys):
+    """Both stand alone: the config has no bases, the weights are those of the package."""
+    cli.main(['download', '--config', 'ismallnet_s_nuaa', '--dest', str(tmp_path / 'a')])
+    weights, config = map(Path, capsys.readouterr().out.split())
+    assert weights == tmp_path / 'a/ismallnet_s_nuaa.safetensors'
+    assert weights.read_bytes() == shipped_weights('ismallnet_s_nuaa').read_bytes()
+    cfg = Config.fromfile(config)
+    assert '_base_' not in config.read_text() and cfg.model == read_config('ismallnet_s_nuaa').model
+    with pytest.raises(SystemExit):
+        cli.main(['download', '--config', 'obsdm_r18_voc', '--dest', str(tmp_path)])
+    assert 'obsdm_r18_voc: no weights come with the package for it' in capsys.readouterr().err
+
+
+def test_metafiles_name_the_weights(repo_root):
+    """What ``mim download`` and ``mim search`` read."""
+    named = {
+        entry['Name']: entry['Weights']
+        for file in (repo_root / 'configs').glob('*/metafile.yml')
+        for entry in yaml.safe_load(file.read_text())['Models']
+        if 'Weights' in entry
+    }
+    shipped = {model.name: model.weights for model in list_zoo() if model.weights}
+    assert set(named) == set(shipped)
+    assert all((repo_root / path).name == shipped[name].name for name, path in named.items())
 
 
 def test_metrics_of_a_header():

@@ -11,8 +11,9 @@ from pathlib import Path
 import yaml
 
 from smallobj_mm.checkpoints.reading import read_header
-from smallobj_mm.utils.configs import CONFIG_FOLDERS
+from smallobj_mm.utils.configs import CONFIG_FOLDERS, read_config
 from smallobj_mm.utils.errors import UserError
+from smallobj_mm.utils.io import PathLike, atomic_write_bytes, atomic_write_text
 from smallobj_mm.weights import shipped_weights
 
 #: Default scope of a config -> what its models do.
@@ -63,6 +64,28 @@ def list_zoo() -> list[ZooModel]:
         for entry in _entries(file)
     ]  # fmt: skip
     return sorted(models, key=lambda model: (model.weights is None, model.task, model.name))
+
+
+def copy_model(name: str, folder: PathLike) -> tuple[Path, Path]:
+    """Put weights and config into a folder, under the names that ``mim download`` gives them.
+
+    Args:
+        name: Of a config whose weights come with the package.
+        folder: Made where it is not there.
+
+    Returns:
+        ``NAME.safetensors``, and ``NAME.py``, which needs no other config.
+
+    Raises:
+        FileNotFoundError: No weights come with the package for it.
+    """
+    source = shipped_weights(name)
+    weights, config = Path(folder) / source.name, Path(folder) / f'{name}.py'
+    text = read_config(name).pretty_text
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(weights, source.read_bytes())
+    atomic_write_text(config, text)
+    return weights, config
 
 
 def read_metrics(header: dict[str, str]) -> dict[str, float]:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+
+from smallobj_mm.checkpoints.zoo import copy_model
+from smallobj_mm.utils.configs import read_config
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE / 'toy_config.py'
@@ -56,6 +60,17 @@ def test_a_config_path_and_a_checkpoint(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / 'work/test.json').read_text())
     assert metrics == {'count/counted': 7, 'count/distinct': 7}
+
+
+def test_download_takes_files_that_are_there(tmp_path):
+    """mim fetches weights by http alone; what lies in the folder it takes as it is."""
+    name = 'obsdm_t_hituav'
+    weights, _ = copy_model(name, tmp_path)
+    (tmp_path / f'{name}.py').unlink()
+    done = mim('download', 'smallobj_mm', '--config', name, '--dest', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f'{weights.name} exists in' in done.stdout
+    assert Config.fromfile(tmp_path / f'{name}.py').model == read_config(name).model
 
 
 def test_dot_mim_leads_to_configs_and_tools(repo_root):
