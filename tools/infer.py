@@ -280,10 +280,10 @@ def find_threshold(args: argparse.Namespace, inferencer: SmallObjectInferencer) 
     if args.operating_point is not None:
         points = inferencer.operating_points
         if args.operating_point not in points:
-            found = ', '.join(points) or 'none'
+            names = ', '.join(points) or 'none'
             raise UserError(
                 f'--operating-point {args.operating_point}: {inferencer.weights_path} has '
-                f'{found}; give --threshold'
+                f'{names}; give --threshold'
             )
         return points[args.operating_point]
     return inferencer.default_threshold if inferencer.task == 'segmentation' else SCORE
@@ -296,7 +296,7 @@ def find_sources(inputs: list[str], out: str) -> list[Source]:
         FileNotFoundError: A path is not there.
         UserError: See :func:`list_sources`, :func:`foreign` and :func:`fetch`.
     """
-    local = [one for one in inputs if not is_url(one)]
+    local = [given for given in inputs if not is_url(given)]
     sources = foreign(list_sources(local), out) if local else []
     for url in filter(is_url, inputs):
         file = str(fetch(url, Path(out) / 'downloads'))
@@ -311,7 +311,7 @@ def foreign(sources: list[Source], out: str) -> list[Source]:
         UserError: None are.
     """
     folder = os.path.realpath(out) + os.sep
-    kept = [one for one in sources if not os.path.realpath(one.path).startswith(folder)]
+    kept = [source for source in sources if not os.path.realpath(source.path).startswith(folder)]
     if not kept:
         raise UserError(f'--out {out}: all inputs lie in it; give another folder')
     return kept

@@ -112,7 +112,9 @@ def set_map_output(cfg: Config, out: str) -> None:
     """
     evaluators = cfg.test_evaluator
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    writers = [one for one in evaluators if one['type'].split('.')[-1] in _MAP_WRITERS]
+    writers = [
+        evaluator for evaluator in evaluators if evaluator['type'].split('.')[-1] in _MAP_WRITERS
+    ]
     if not writers:
         raise UserError(
             f'--out {out}: the config has none of the metrics that write maps '

@@ -72,7 +72,7 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """What an analysis finds at a threshold.
 
     Attributes:
@@ -189,7 +189,7 @@ def adopt(
     )
 
 
-def find(analysis: Analysis, threshold: float) -> Found:
+def find(analysis: Analysis, threshold: float) -> Detections:
     """The targets at a threshold; the network is not asked again.
 
     Args:
@@ -199,7 +199,7 @@ def find(analysis: Analysis, threshold: float) -> Found:
     """
     if analysis.probability is not None:
         mask = analysis.probability > np.float32(threshold)
-        return Found(threshold, mask_targets(mask, analysis.probability), mask)
+        return Detections(threshold, mask_targets(mask, analysis.probability), mask)
     assert analysis.boxes is not None  # an analysis has the one or the other
     keep = analysis.boxes.scores >= np.float32(threshold)
-    return Found(threshold, analysis.boxes.take(keep))
+    return Detections(threshold, analysis.boxes.take(keep))

@@ -22,7 +22,7 @@ from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_file, atomic_write_json
 from smallobj_mm.visualization.target_drawing import draw_numbers, enlarge, picture_scale
 
-from .analysis import MOST_PIXELS, Analysis, Found, adopt, analyze, find, options_of
+from .analysis import MOST_PIXELS, Analysis, Detections, adopt, analyze, find, options_of
 
 #: Most frames of a clip; the first ones are taken.
 MOST_FRAMES = 300
@@ -134,10 +134,12 @@ def write_clip_archive(path: str | Path, clip: Clip, threshold: float) -> None:
         folder = Path(name)
         writer: cv2.VideoWriter | None = None
         for number, frame in enumerate(clip.frames):
-            found = find(frame, threshold)
+            detected = find(frame, threshold)
             height, width = frame.image.shape[:2]
-            records.append(Record(frame.name, frame.name, width, height, [], found.targets, number))
-            picture = draw_marked(frame, found)
+            records.append(
+                Record(frame.name, frame.name, width, height, [], detected.targets, number)
+            )
+            picture = draw_marked(frame, detected)
             if writer is None:
                 writer = cv2.VideoWriter(
                     str(folder / 'marked.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), clip.rate,
@@ -159,12 +161,12 @@ def write_clip_archive(path: str | Path, clip: Clip, threshold: float) -> None:
                 archive.write(content, content.name, method)
 
 
-def draw_marked(frame: Analysis, found: Found) -> np.ndarray:
+def draw_marked(frame: Analysis, detected: Detections) -> np.ndarray:
     """A frame with its targets marked and numbered, (h, w, 3) uint8 of even sides."""
     zoom = max(round(_SIDE / max(frame.image.shape[:2])), 1)
     canvas = enlarge(frame.image, zoom)
-    mark_targets(canvas, found.targets, frame.classes, found.mask, zoom)
-    bboxes = found.targets.bboxes[:MOST_NUMBERS] * zoom
+    mark_targets(canvas, detected.targets, frame.classes, detected.mask, zoom)
+    bboxes = detected.targets.bboxes[:MOST_NUMBERS] * zoom
     texts = [str(number + 1) for number in range(len(bboxes))]
     draw_numbers(canvas, bboxes, texts, picture_scale(canvas.shape))
     height, width = canvas.shape[:2]

@@ -18,7 +18,7 @@ from smallobj_mm.inference.writers import (
 )
 from smallobj_mm.utils.io import atomic_file, atomic_write_json
 
-from .analysis import Analysis, Found
+from .analysis import Analysis, Detections
 
 #: Columns of the table; lengths in px, x and y of the upper left corner.
 HEADERS = ('no.', 'class', 'x', 'y', 'w', 'h', 'area', 'score')
@@ -26,9 +26,9 @@ HEADERS = ('no.', 'class', 'x', 'y', 'w', 'h', 'area', 'score')
 MOST_ROWS = 500
 
 
-def table_rows(analysis: Analysis, found: Found) -> list[list]:
+def table_rows(analysis: Analysis, detected: Detections) -> list[list]:
     """The targets as rows of :data:`HEADERS`, best first, no more than :data:`MOST_ROWS`."""
-    targets = found.targets
+    targets = detected.targets
     rows = []
     columns = (targets.bboxes, targets.areas, targets.scores, targets.labels)
     some = (values[:MOST_ROWS].tolist() for values in columns)
@@ -44,7 +44,7 @@ def _short(value: float) -> float | int:
     return int(value) if value == int(value) else value
 
 
-def write_archive(path: str | Path, analysis: Analysis, found: Found) -> None:
+def write_archive(path: str | Path, analysis: Analysis, detected: Detections) -> None:
     """Write everything about a result into a ZIP file, whole or not at all.
 
     It has targets.csv, predictions.json (a COCO results array), picture.png, enlarged.png,
@@ -54,22 +54,22 @@ def write_archive(path: str | Path, analysis: Analysis, found: Found) -> None:
     Args:
         path: The file.
         analysis: The image and what the network said about it.
-        found: The targets.
+        detected: The targets.
     """
     height, width = analysis.image.shape[:2]
     stem = Path(analysis.name).stem
-    record = Record(stem, analysis.name, width, height, [], found.targets)
+    record = Record(stem, analysis.name, width, height, [], detected.targets)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_csv(folder / 'targets.csv', [record], analysis.classes)
         write_coco(folder / 'predictions.json', [record], analysis.classes, analysis.segmentation)
-        settings = dict(image=analysis.name, model=analysis.model, threshold=found.threshold)
+        settings = dict(image=analysis.name, model=analysis.model, threshold=detected.threshold)
         atomic_write_json(folder / 'settings.json', settings, indent=1)
-        drawn = (analysis.image, found.targets, analysis.classes, found.mask)
+        drawn = (analysis.image, detected.targets, analysis.classes, detected.mask)
         write_png(folder / 'picture.png', draw_result(*drawn))
         write_png(folder / 'enlarged.png', draw_contact_sheet(*drawn))
-        if found.mask is not None and analysis.probability is not None:
-            write_mask(folder / 'mask.png', found.mask)
+        if detected.mask is not None and analysis.probability is not None:
+            write_mask(folder / 'mask.png', detected.mask)
             write_probabilities(folder / 'probability.png', analysis.probability, bits=16)
         with atomic_file(path) as file, zipfile.ZipFile(file, 'w') as archive:
             for content in sorted(folder.iterdir()):

@@ -18,7 +18,7 @@ from smallobj_mm.inference.pictures import (
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.visualization.target_drawing import draw_numbers, enlarge, picture_scale
 
-from .analysis import Analysis, Found
+from .analysis import Analysis, Detections
 
 __all__ = ['MOST_ENLARGED', 'VIEWS', 'draw', 'enlarge_targets']
 
@@ -31,12 +31,12 @@ ENLARGED, REDUCED = 512, 1280
 LEAST_FRAME = 8.0
 
 
-def draw(analysis: Analysis, found: Found, view: str) -> np.ndarray:
+def draw(analysis: Analysis, detected: Detections, view: str) -> np.ndarray:
     """The picture of a result, not larger than the page shows it.
 
     Args:
         analysis: The image and what the network said about it.
-        found: The targets.
+        detected: The targets.
         view: One of :data:`VIEWS`.
 
     Returns:
@@ -51,7 +51,7 @@ def draw(analysis: Analysis, found: Found, view: str) -> np.ndarray:
     longest = max(analysis.image.shape[:2])
     shrink = min(REDUCED / longest, 1.0)
     zoom = max(round(ENLARGED / longest), 1)
-    mask, probability = found.mask, analysis.probability  # both there, or neither
+    mask, probability = detected.mask, analysis.probability  # both there, or neither
     if view == 'Mask' and mask is not None:
         gray = _resize(mask.astype(np.uint8) * np.uint8(255), shrink, keep=True)
         canvas = enlarge(np.stack([gray] * 3, axis=2), zoom)
@@ -62,10 +62,10 @@ def draw(analysis: Analysis, found: Found, view: str) -> np.ndarray:
         if view == 'Image':
             return canvas
         small = None if mask is None else _resize(mask.astype(np.uint8), shrink, keep=True)
-        bboxes = _at_least(found.targets.bboxes * np.float32(shrink), LEAST_FRAME / zoom)
-        targets = found.targets._replace(bboxes=bboxes)
+        bboxes = _at_least(detected.targets.bboxes * np.float32(shrink), LEAST_FRAME / zoom)
+        targets = detected.targets._replace(bboxes=bboxes)
         mark_targets(canvas, targets, analysis.classes, small, zoom)
-    bboxes = found.targets.bboxes[:MOST_NUMBERS] * (shrink * zoom)
+    bboxes = detected.targets.bboxes[:MOST_NUMBERS] * (shrink * zoom)
     texts = [str(number + 1) for number in range(len(bboxes))]
     draw_numbers(canvas, bboxes, texts, picture_scale(canvas.shape))
     return canvas
@@ -94,7 +94,7 @@ def _color(probability: np.ndarray) -> np.ndarray:
     return cv2.applyColorMap(np.rint(probability * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
 
 
-def enlarge_targets(analysis: Analysis, found: Found) -> list[tuple[np.ndarray, str]]:
+def enlarge_targets(analysis: Analysis, detected: Detections) -> list[tuple[np.ndarray, str]]:
     """The best targets, cut out with what surrounds them, with their numbers and scores.
 
     The contrast of each is stretched. Of segmentation the map of probabilities is beside it.
@@ -102,10 +102,10 @@ def enlarge_targets(analysis: Analysis, found: Found) -> list[tuple[np.ndarray, 
     Returns:
         Arrays (h, w, 3) uint8, BGR, and captions.
     """
-    targets, classes, probability = found.targets, analysis.classes, analysis.probability
+    targets, classes, probability = detected.targets, analysis.classes, analysis.probability
     cells = []
     for index in range(min(len(targets.scores), MOST_ENLARGED)):
-        cell = enlarge_target(analysis.image, targets, index, classes, found.mask)
+        cell = enlarge_target(analysis.image, targets, index, classes, detected.mask)
         if probability is not None:
             window = target_window(targets.bboxes[index], analysis.image.shape[:2])
             right = fit_cell(_color(probability[window]))

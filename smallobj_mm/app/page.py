@@ -16,7 +16,7 @@ import numpy as np
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.utils.errors import UserError, one_line
 
-from .analysis import LEAST, MOST, Analysis, Found, find, starting_threshold
+from .analysis import LEAST, MOST, Analysis, Detections, find, starting_threshold
 from .clips import Analyzed, Clip, analyze_file, at_frame, write_clip_archive
 from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
 from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
@@ -197,8 +197,8 @@ class Page:
         # being marked as complete.
         self.threshold.input(lambda: _OWN, None, self.point, **quiet)
         self.threshold.input(**drawing, **last).then(**drawing).then(**packing)
-        for other in (self.threshold_2, self.frame):
-            other.input(**drawing, **last).then(**drawing)
+        for slider in (self.threshold_2, self.frame):
+            slider.input(**drawing, **last).then(**drawing)
         self.view.input(**drawing, **last).then(**drawing).then(**packing)
 
     def take_example(self, event: gr.SelectData) -> str:
@@ -276,16 +276,16 @@ class Page:
                 'that it runs in says more'
             )
         else:
-            other = analyzed[1] if len(analyzed) > 1 else None
+            analyzed_2 = analyzed[1] if len(analyzed) > 1 else None
             skipped = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
-            return analyzed[0], other, *skipped, _frame_slider(analyzed[0])
+            return analyzed[0], analyzed_2, *skipped, _frame_slider(analyzed[0])
         message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
         return None, None, message, *nothing, gr.Slider(visible=False)
 
     def show(
         self,
         analyzed: Analyzed | None,
-        other: Analyzed | None,
+        analyzed_2: Analyzed | None,
         threshold: float | None,
         threshold_2: float | None,
         view: str | None,
@@ -300,25 +300,25 @@ class Page:
         if analyzed is None:
             return tuple(gr.skip() for _ in range(7))
         analysis = at_frame(analyzed, frame)
-        found = find(analysis, self._usable(threshold, analysis))
-        message = _summary(analyzed, analysis, found)
+        detected = find(analysis, self._usable(threshold, analysis))
+        message = _summary(analyzed, analysis, detected)
         second = gr.Image(None, visible=False)
-        if other is not None:
-            analysis_2 = at_frame(other, frame)
-            found_2 = find(analysis_2, self._usable(threshold_2, analysis_2))
-            message += _summary(other, analysis_2, found_2, second=True)
-            picture = _rgb(draw(analysis_2, found_2, _possible(view, analysis_2)))
-            second = gr.Image(picture, visible=True, label=other.model, show_label=True)
-        enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, found)]
+        if analyzed_2 is not None:
+            analysis_2 = at_frame(analyzed_2, frame)
+            detected_2 = find(analysis_2, self._usable(threshold_2, analysis_2))
+            message += _summary(analyzed_2, analysis_2, detected_2, second=True)
+            picture = _rgb(draw(analysis_2, detected_2, _possible(view, analysis_2)))
+            second = gr.Image(picture, visible=True, label=analyzed_2.model, show_label=True)
+        enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, detected)]
         return (
             message,
             gr.Image(
-                _rgb(draw(analysis, found, _possible(view, analysis))),
-                label=analyzed.model, show_label=other is not None,
+                _rgb(draw(analysis, detected, _possible(view, analysis))),
+                label=analyzed.model, show_label=analyzed_2 is not None,
             ),
             second,
             gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
-            gr.Dataframe(table_rows(analysis, found), visible=bool(enlarged)),
+            gr.Dataframe(table_rows(analysis, detected), visible=bool(enlarged)),
             gr.Column(visible=True),
             gr.DownloadButton(interactive=False),
         )  # fmt: skip
@@ -370,9 +370,11 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def _summary(analyzed: Analyzed, analysis: Analysis, found: Found, second: bool = False) -> str:
+def _summary(
+    analyzed: Analyzed, analysis: Analysis, detected: Detections, second: bool = False
+) -> str:
     """How many targets there are, in which image, and how long it took."""
-    number = len(found.targets.scores)
+    number = len(detected.targets.scores)
     height, width = analysis.image.shape[:2]
     above = 'above' if analysis.segmentation else 'from'
     words = 'target' if number == 1 else 'targets'
@@ -390,6 +392,6 @@ def _summary(analyzed: Analyzed, analysis: Analysis, found: Found, second: bool 
     suffix = '_2' if second else ''
     return (
         f'<div class="message" role="status"><span><strong id="count{suffix}">{number}</strong> '
-        f'{words} {above} <span id="at{suffix}">{found.threshold:.2f}</span></span>'
+        f'{words} {above} <span id="at{suffix}">{detected.threshold:.2f}</span></span>'
         f'<small>{" · ".join(parts)}</small></div>'
     )

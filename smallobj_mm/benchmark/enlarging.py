@@ -113,7 +113,7 @@ def _measure(
     if inferencer.task != 'detection':
         raise UserError(f'{inferencer.name}: a segmentor, expected a detector')
     label_of = _match_classes(inferencer, dataset)
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     seconds = []
     for info in infos:
         with Stopwatch() as watch:
@@ -124,7 +124,7 @@ def _measure(
         usable = labels >= 0
         truth = [i for i in info['instances'] if not i['ignore_flag']]
         ignored = [i for i in info['instances'] if i['ignore_flag']]
-        found.append(
+        records.append(
             dict(
                 boxes=predicted.bboxes.cpu().numpy()[usable],
                 scores=predicted.scores.cpu().numpy()[usable],
@@ -135,7 +135,7 @@ def _measure(
                 ignore_labels=np.array([i['bbox_label'] for i in ignored], dtype=np.int64),
             )
         )
-    ap = coco_ap(found, len(dataset.metainfo['classes']))
+    ap = coco_ap(records, len(dataset.metainfo['classes']))
     mean, mean50, tiny = (_mean(ap[name]) for name in ('AP', 'AP50', 'AP_tiny'))
     return Measured(label, mean, mean50, tiny, float(np.median(seconds)))
 

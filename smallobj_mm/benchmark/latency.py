@@ -44,7 +44,7 @@ def measure(
         name: Latency(
             statistics.median(took),
             min(took),
-            statistics.median(one / other for one, other in zip(took, reference)),
+            statistics.median(own / baseline for own, baseline in zip(took, reference)),
         )
         for name, took in times.items()
     }

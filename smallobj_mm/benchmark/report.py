@@ -252,7 +252,7 @@ def speed_table(rows: Sequence[SpeedRow]) -> str:
 
 def _conditions(rows: Sequence[SpeedRow], machine: dict) -> str:
     rates = ', '.join(sorted({f'{row.config} {row.matmul / 1e9:.0f}' for row in rows}))
-    made = sorted({row.config for row in rows if row.images == 'made'})
+    configs_without_data = sorted({row.config for row in rows if row.images == 'made'})
     load = machine['load'][0]
     text = (
         f'Medians, one image at a time, the backends of a config in turns; {machine["processor"]}, '
@@ -261,8 +261,10 @@ def _conditions(rows: Sequence[SpeedRow], machine: dict) -> str:
         f'in the same turns, GFLOP/s: {rates}. Peak memory: on top of the loaded network, in a '
         'fresh process.'
     )
-    if made:
-        text += f' The data are not there and the images made for {", ".join(made)}.'
+    if configs_without_data:
+        text += (
+            f' The data are not there and the images made for {", ".join(configs_without_data)}.'
+        )
     return text + '\n'
 
 
@@ -330,5 +332,5 @@ def _processor() -> str:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
         lines = []
-    found = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return found[0] if found else platform.processor() or platform.machine()
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or platform.machine()

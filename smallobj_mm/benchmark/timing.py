@@ -159,10 +159,10 @@ def compare(
     for index, (_, flops) in enumerate(subjects):
         best = list(map(min, best, times[f'product {index}']))
         took = times[f'subject {index}']
-        ratios = [flops / one / (MATMUL_WORK / other) for one, other in zip(took, best)]
+        ratios = [flops / own / (MATMUL_WORK / baseline) for own, baseline in zip(took, best)]
         median = statistics.median(took)
         timings.append(Timing(median, flops / median, statistics.median(ratios)))
-    return statistics.median(MATMUL_WORK / one for one in best), timings
+    return statistics.median(MATMUL_WORK / baseline for baseline in best), timings
 
 
 def in_turns(
@@ -182,15 +182,15 @@ def in_turns(
     Returns:
         What was measured in each turn that counts, by name.
     """
-    found: dict[str, list[T]] = {name: [] for name in measures}
+    values: dict[str, list[T]] = {name: [] for name in measures}
     for turn in range(warmup + rounds):
         for name, measure in measures.items():
             value = measure(turn)
             if turn >= warmup:
-                found[name].append(value)
+                values[name].append(value)
         if progress and turn >= warmup:
             progress(turn - warmup + 1, rounds)
-    return found
+    return values
 
 
 def timed(call: Callable[[], object], device: torch.device | str = 'cpu') -> Callable[[int], float]:

@@ -75,10 +75,10 @@ def _check_whole(backbone: Mapping[str, Tensor], prefix: str, source: str) -> No
     """
     counts = [0, 0, 0, 0]
     for name in backbone:
-        found = _RESNET.fullmatch(name)
-        if found is not None and found['stage']:
-            stage = int(found['stage']) - 1
-            counts[stage] = max(counts[stage], int(found['block']) + 1)
+        match = _RESNET.fullmatch(name)
+        if match is not None and match['stage']:
+            stage = int(match['stage']) - 1
+            counts[stage] = max(counts[stage], int(match['block']) + 1)
     bottleneck = any('.conv3.' in name for name in backbone)
     depths = _BOTTLENECK if bottleneck else _BASIC
     # The smallest that has them all: a block that is not there is one that was lost.
@@ -194,9 +194,9 @@ def _data_sets(dataset: Any) -> list[str]:
     if not isinstance(dataset, Mapping):
         return []
     inner = dataset.get('datasets') or [dataset.get('dataset')]
-    found = [line for one in inner for line in _data_sets(one)]
+    lines = [line for wrapped in inner for line in _data_sets(wrapped)]
     known = [f'{key}={dataset[key]}' for key in _DATA_KEYS if dataset.get(key)]
-    return found or [' '.join(known)]
+    return lines or [' '.join(known)]
 
 
 def read_config_literals(text: str) -> dict[str, Any]:

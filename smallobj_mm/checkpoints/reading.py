@@ -67,14 +67,14 @@ def _allowed_globals() -> list:
 @contextmanager
 def _only_plain_data() -> Iterator[None]:
     """Let ``torch.load(weights_only=True)`` accept our list, and nothing that others added."""
-    others = torch.serialization.get_safe_globals()
+    previous = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(_allowed_globals())
     try:
         yield
     finally:
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(others)
+        torch.serialization.add_safe_globals(previous)
 
 
 def load_plain(path: Union[str, os.PathLike], map_location: MapLocation = 'cpu') -> dict:
@@ -267,9 +267,9 @@ def read_header(path: Union[str, os.PathLike]) -> dict[str, str]:
 
 def _explain(path: str, message: str) -> str:
     """One line for what torch's restricted unpickler refused in ``path``."""
-    found = re.search(r'GLOBAL (\S+(?: of \S+)?)', message)
+    match = re.search(r'GLOBAL (\S+(?: of \S+)?)', message)
     if 'GLOBAL' in message or 'unrecognized function' in message or 'BUILD' in message:
-        what = f' ({found.group(1).rstrip(".,")})' if found else ''
+        what = f' ({match.group(1).rstrip(".,")})' if match else ''
         return (
             f'{path}: refused, it holds code or objects other than tensors{what}; expected '
             'tensors, numbers and strings only, save its state dict alone or as .safetensors'
@@ -300,15 +300,15 @@ def load_from_local_plain(filename: str, map_location: MapLocation = None) -> di
 
 def _meta(header: dict[str, str]) -> dict:
     """What mmengine's checkpoints say under ``meta``, from the header of a published file."""
-    found = {}
+    meta = {}
     for key in ('classes', 'palette'):
         try:
             values = json.loads(header.get(key, ''))
         except (ValueError, RecursionError):
             continue
         if isinstance(values, list):
-            found[key] = tuple(values)
-    return {'dataset_meta': found} if found else {}
+            meta[key] = tuple(values)
+    return {'dataset_meta': meta} if meta else {}
 
 
 def _without_program(checkpoint: dict) -> dict:

@@ -40,9 +40,9 @@ def fitting_state(model: nn.Module, checkpoint: Mapping, source: str) -> dict[st
     """
     state = state_dict_of(checkpoint)
     if not state:
-        found = type(checkpoint.get('state_dict', checkpoint)).__name__
+        kind = type(checkpoint.get('state_dict', checkpoint)).__name__
         raise UserError(
-            f'{source}: holds no weights (state_dict: {found} without tensors), expected those of '
+            f'{source}: holds no weights (state_dict: {kind} without tensors), expected those of '
             'the config; give the checkpoint that was trained with this config'
         )
     own = {name.removeprefix(_WRAPPER): (name, t) for name, t in model.state_dict().items()}

@@ -18,13 +18,13 @@ MINIMUM = {
 
 def installed_versions() -> Dict[str, str]:
     """Version of PyTorch and of each installed distribution of the stack, by distribution name."""
-    found = {}
+    versions = {}
     for name in ['torch', *(name for names in MINIMUM.values() for name in names[:2])]:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 #: From here on reading a checkpoint as plain tensors has no known hole. From 2.6 on, the oldest
@@ -34,9 +34,9 @@ SAFE_TORCH = '2.10'
 
 def version_warnings() -> List[str]:
     """One line for each distribution that is older than tested or not the maintained one."""
-    found = installed_versions()
+    versions = installed_versions()
     lines = []
-    torch = found.get('torch')
+    torch = versions.get('torch')
     if torch is not None and Version(torch) < Version(SAFE_TORCH):
         lines.append(
             f'PyTorch {torch}: a crafted checkpoint can corrupt memory when it is read '
@@ -44,15 +44,15 @@ def version_warnings() -> List[str]:
             'that you trust'
         )
     for package, (onedl, original, minimum) in MINIMUM.items():
-        if onedl in found:
-            if Version(found[onedl]) < Version(minimum):
+        if onedl in versions:
+            if Version(versions[onedl]) < Version(minimum):
                 lines.append(
-                    f'{onedl} {found[onedl]} is older than {minimum}, the oldest version that '
+                    f'{onedl} {versions[onedl]} is older than {minimum}, the oldest version that '
                     f"smallobj_mm is tested with; run `pip install '{onedl}>={minimum}'`"
                 )
-        elif original in found:
+        elif original in versions:
             lines.append(
-                f'{package} comes from {original} {found[original]}; smallobj_mm is tested with '
+                f'{package} comes from {original} {versions[original]}; smallobj_mm is tested with '
                 f'{onedl}>={minimum} (same import name); replace one by the other, do not '
                 'install both'
             )

@@ -94,16 +94,16 @@ class BoschTrafficLightsDataset(SmallObjectDetDataset):
                 return path
         if not self.check_images:
             return candidates[0]
-        found = self._images_below(root).get(osp.basename(written), [])
-        if not found:
+        paths = self._images_below(root).get(osp.basename(written), [])
+        if not paths:
             raise FileNotFoundError(
                 f'{source}: its image {written!r} does not exist (looked for {candidates[0]!r} and '
                 f'for {osp.basename(written)!r} anywhere below {root!r}); {self.TITLE} comes from '
                 f'{self.SOURCE}; layouts understood: {self.LAYOUTS}'
             )
         parts = written.split('/')
-        lengths = [common_suffix_length(parts, path.split('/')) for path in found]
-        best = [path for path, length in zip(found, lengths) if length == max(lengths)]
+        lengths = [common_suffix_length(parts, path.split('/')) for path in paths]
+        best = [path for path, length in zip(paths, lengths) if length == max(lengths)]
         if len(best) > 1:
             raise UserError(
                 f'{source}: image {written!r} may be {best[0]!r} or {best[1]!r}; expected one file '

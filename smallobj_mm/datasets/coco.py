@@ -80,10 +80,10 @@ class CocoBoxDataset(SmallObjectDetDataset):
         """The classes of the files, which must be the same."""
         first = read_coco_classes(paths[0])
         for path in paths[1:]:
-            other = read_coco_classes(path)
-            if set(other) != set(first):
+            names = read_coco_classes(path)
+            if set(names) != set(first):
                 raise UserError(
-                    f'{path}: has the categories {brief(other)}, but {paths[0]} has '
+                    f'{path}: has the categories {brief(names)}, but {paths[0]} has '
                     f'{brief(first)}; name the classes in metainfo'
                 )
         return first

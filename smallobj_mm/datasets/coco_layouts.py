@@ -44,9 +44,9 @@ def find_coco_json(data_root: str, split: str) -> Optional[str]:
     root = glob.escape(data_root or '.')
     for name in SPLIT_NAMES.get(split, (split,)):
         for pattern in _FILES:
-            found = sorted(glob.glob(osp.join(root, pattern.format(split=glob.escape(name)))))
-            if len(found) == 1:
-                return osp.relpath(found[0], data_root or '.')
+            paths = sorted(glob.glob(osp.join(root, pattern.format(split=glob.escape(name)))))
+            if len(paths) == 1:
+                return osp.relpath(paths[0], data_root or '.')
     if split in ('train', 'all'):
         for name in _WHOLE:
             if osp.isfile(osp.join(data_root, name)):

@@ -145,8 +145,8 @@ class DirectoryIndex:
         names = self._list(parent)
         if hint and osp.splitext(hint)[0] == stem and hint in names:
             return osp.join(parent, hint)
-        found = self._images[parent or '.'].get(stem)
-        return osp.join(parent, found) if found is not None else None
+        stored = self._images[parent or '.'].get(stem)
+        return osp.join(parent, stored) if stored is not None else None
 
 
 def list_files(folder: str, suffixes: Sequence[str]) -> List[str]:
@@ -162,7 +162,7 @@ def list_files(folder: str, suffixes: Sequence[str]) -> List[str]:
     Returns:
         list[str]: The files of a folder by name, then those of its subfolders by name.
     """
-    found: List[str] = []
+    files: List[str] = []
     visited = set()
     waiting = [folder]
     links: List[str] = []
@@ -183,13 +183,13 @@ def list_files(folder: str, suffixes: Sequence[str]) -> List[str]:
                 continue
             visited.add(identity)
             links += [path for name in folders if osp.islink(path := osp.join(parent, name))]
-            found += [
+            files += [
                 osp.join(parent, name)
                 for name in names
                 if osp.splitext(name)[1].lower() in suffixes
             ]
         links.sort(key=_reading_order, reverse=True)
-    return sorted(found, key=_reading_order)
+    return sorted(files, key=_reading_order)
 
 
 def _reading_order(path: str) -> List[Tuple[bool, str]]:
@@ -235,8 +235,8 @@ def read_image_size(path: str, max_pixels: int = MAX_PIXELS) -> Tuple[int, int]:
 def common_suffix_length(first: Sequence[str], second: Sequence[str]) -> int:
     """Number of equal path components at the end of two split paths."""
     length = 0
-    for one, other in zip(reversed(first), reversed(second)):
-        if one != other:
+    for a, b in zip(reversed(first), reversed(second)):
+        if a != b:
             break
         length += 1
     return length

@@ -177,12 +177,12 @@ class ImageTreeDataset(BaseDataset):
         index = DirectoryIndex()
         paths = []
         for name in read_id_list(path):
-            found = index.find_image(root, strip_image_suffix(name), hint=osp.basename(name))
-            if found is None:
+            image = index.find_image(root, strip_image_suffix(name), hint=osp.basename(name))
+            if image is None:
                 raise FileNotFoundError(
                     f'{path}: the image {name!r} is not in {root}; correct the list or image_folder'
                 )
-            paths.append(found)
+            paths.append(image)
         return paths
 
     def _labeled(self, root: str, paths: list[str], folders: list[str]) -> list[dict]:
@@ -197,7 +197,7 @@ class ImageTreeDataset(BaseDataset):
                     'images in those only, correct the list'
                 )
             records.append(dict(img_path=path, gt_label=labels[name]))
-        empty = len(set(labels.values()) - {one['gt_label'] for one in records})
+        empty = len(set(labels.values()) - {record['gt_label'] for record in records})
         if empty:
             print_log(f'{root}: {empty} of {len(folders)} classes have no image', logger='current')
         return records

@@ -156,14 +156,14 @@ class IRSTDDataset(BaseSegDataset):
                 if not osp.isdir(osp.join(root, folder)):
                     raise self._missing(osp.join(root, folder))
             return self.layout
-        found = find_layout(root)
-        if found is None:
+        name = find_layout(root)
+        if name is None:
             title, _ = _about(root)
             raise UserError(
                 f'{title}: {root!r} has none of the known layouts; expected the folders of one '
                 f'of: {describe_layouts()}; rename them or set data_root'
             )
-        return found
+        return name
 
     def load_data_list(self) -> List[dict]:
         """Find the images of the list and their masks.
@@ -197,24 +197,24 @@ class IRSTDDataset(BaseSegDataset):
         name = self._find_layout()
         layout = LAYOUTS[name]
         image_dir, mask_dir = (osp.join(root, part) for part in (layout.images, layout.masks))
-        list_file, others = find_list(root, layout, self.split)
+        list_file, other_lists = find_list(root, layout, self.split)
         if list_file is not None:
             entries = read_id_list(list_file)
             names = list(dict.fromkeys(strip_image_suffix(entry) for entry in entries))
             return image_dir, mask_dir, names, list_file
-        if not others and (self.split == 'all' or self.holdout is not None):
+        if not other_lists and (self.split == 'all' or self.holdout is not None):
             return image_dir, mask_dir, self._names_in(image_dir), image_dir
         folder = osp.join(root, layout.lists) if layout.lists else root
         advice = (
             'name one of them as split, or take a validation share off the training list with '
             'holdout'
-            if others
+            if other_lists
             else "take split='all', or part the images with holdout=dict(fraction=0.2, "
             "part='train') and part='val'"
         )
         raise FileNotFoundError(
             f'{_about(root)[0]}: no one list for split {self.split!r} in {folder!r} (layout '
-            f'{name}), found {others or "no list"}; {advice}'
+            f'{name}), found {other_lists or "no list"}; {advice}'
         )
 
     @staticmethod

@@ -75,8 +75,8 @@ def find_list(data_root: str, layout: Layout, split: str) -> Tuple[Optional[str]
     folder = osp.join(data_root, layout.lists)
     if split.endswith('.txt'):
         bases = (data_root, folder, '')
-        found = next((p for b in bases if osp.isfile(p := osp.join(b, split))), None)
-        return found, list_names(folder)
+        path = next((p for b in bases if osp.isfile(p := osp.join(b, split))), None)
+        return path, list_names(folder)
     exact = osp.join(folder, f'{split}.txt')
     if osp.isfile(exact):
         return exact, []

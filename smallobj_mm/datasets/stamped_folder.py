@@ -60,10 +60,10 @@ def make_stamped_folder(
     parent, name = osp.split(out_dir)
     os.makedirs(parent, exist_ok=True)
     with FileLock(osp.join(parent, f'.{name}.lock')):
-        found = read_stamp(out_dir, stamp)
-        if found == parameters:
+        stamped = read_stamp(out_dir, stamp)
+        if stamped == parameters:
             return False
-        if found is None and osp.isdir(out_dir) and os.listdir(out_dir):
+        if stamped is None and osp.isdir(out_dir) and os.listdir(out_dir):
             raise UserError(
                 f'{out_dir}: holds files but no {stamp}, so it is not a synthetic data set made '
                 'here; expected an empty or absent folder: choose another data_root'

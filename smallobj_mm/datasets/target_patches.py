@@ -122,8 +122,8 @@ def cut_targets(
             continue
         distance = cv2.distanceTransform(1 - target, cv2.DIST_L2, 5)
         weight = np.exp(-0.5 * (distance / _FADE) ** 2)
-        others = occupied[window] & (target == 0)
-        weight[(distance > _REACH) | others] = 0
+        neighbors = occupied[window] & (target == 0)
+        weight[(distance > _REACH) | neighbors] = 0
         crop = _bounding_window(weight > 0)
         # Beyond the mask edges of the old background remain: they are kept to a halo's strength.
         outside = target[crop] == 0

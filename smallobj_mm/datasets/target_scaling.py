@@ -56,9 +56,9 @@ def resize_target_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     way = cv2.INTER_LINEAR if larger else cv2.INTER_AREA
     result = np.zeros(size, np.uint8)
     targets = (mask == 1).view(np.uint8)
-    others = mask[mask > 1]
-    if others.size:
-        for value in np.unique(others):
+    ignored = mask[mask > 1]
+    if ignored.size:
+        for value in np.unique(ignored):
             share = cv2.resize((mask == value).astype(np.float32), (width, height), None, 0, 0, way)
             result[share > 1e-4] = value
     if not targets.any():

@@ -92,8 +92,8 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         self.img_subdir = img_subdir
         self.ann_subdir = ann_subdir
         if not (metainfo or {}).get('classes'):
-            found = _listed_classes(data_root)
-            metainfo = dict(metainfo or {}, classes=found) if found else metainfo
+            classes = _listed_classes(data_root)
+            metainfo = dict(metainfo or {}, classes=classes) if classes else metainfo
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root, **kwargs)
 
     def root_of(self, list_file: str) -> str:

@@ -125,11 +125,11 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         bases = [*data_yaml.roots, self.data_root or '.']
         images: List[str] = []
         for entry in data_yaml.splits[self.split]:
-            found = self._locate(entry, bases)
-            if found is None:
+            place = self._locate(entry, bases)
+            if place is None:
                 raise self.missing(osp.join(data_yaml.roots[0], entry))
-            is_folder = osp.isdir(found)
-            images.extend(self._folder_images(found) if is_folder else self._list(found, bases))
+            is_folder = osp.isdir(place)
+            images.extend(self._folder_images(place) if is_folder else self._list(place, bases))
         return images
 
     @staticmethod

@@ -88,14 +88,14 @@ def check_backend(
     for index, shape in enumerate(shapes):
         images = sample_images(shape, index)
         inputs = images if network.with_preprocess else network.preparation(images)
-        expected, found = network(inputs), backend(inputs)
+        expected, computed = network(inputs), backend(inputs)
         where = f'{backend.path.name}, images {tuple(inputs.shape)}'
-        if [tuple(o.shape) for o in found] != [tuple(o.shape) for o in expected]:
+        if [tuple(o.shape) for o in computed] != [tuple(o.shape) for o in expected]:
             raise UserError(
-                f'{where}: outputs of the shapes {[tuple(o.shape) for o in found]}, expected '
+                f'{where}: outputs of the shapes {[tuple(o.shape) for o in computed]}, expected '
                 f'{[tuple(o.shape) for o in expected]} as of PyTorch; the file was not written'
             )
-        outputs = dict(zip(backend.info.outputs, zip(found, expected)))
+        outputs = dict(zip(backend.info.outputs, zip(computed, expected)))
         if 'labels' in outputs:
             worst = max(worst, _compare_detections(outputs, where))
         else:
@@ -132,9 +132,9 @@ def check_quantized(
     for index, shape in enumerate(shapes):
         sample = sample_images(shape, index)
         inputs = sample if network.with_preprocess else network.preparation(sample)
-        expected, found = network(inputs), backend(inputs)
-        same = [tuple(o.shape) for o in found] == [tuple(o.shape) for o in expected]
-        if not same or not all(bool(o.isfinite().all()) for o in found):
+        expected, computed = network(inputs), backend(inputs)
+        same = [tuple(o.shape) for o in computed] == [tuple(o.shape) for o in expected]
+        if not same or not all(bool(o.isfinite().all()) for o in computed):
             raise UserError(
                 f'{name}, images {tuple(inputs.shape)}: outputs that are not finite or not of the '
                 'shapes of PyTorch, expected those; the file was not written'
@@ -162,9 +162,11 @@ def check_quantized(
     return agreement
 
 
-def _explained(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
+def _explained(expected: Sequence[Tensor], computed: Sequence[Tensor]) -> float:
     """Part of the variance of a map over all images that another explains."""
-    first, second = (torch.cat([m.flatten() for m in maps]).double() for maps in (expected, found))
+    first, second = (
+        torch.cat([m.flatten() for m in maps]).double() for maps in (expected, computed)
+    )
     return float(1 - (first - second).square().mean() / first.var().clamp(min=1e-12))
 
 
@@ -197,10 +199,10 @@ def _agreement_of_detections(
 def _compare_maps(outputs: dict[str, tuple[Tensor, Tensor]], where: str) -> float:
     """Largest difference of the float maps; the mask follows from the probability."""
     worst = 0.0
-    for name, (found, expected) in outputs.items():
+    for name, (computed, expected) in outputs.items():
         if not expected.is_floating_point():
             continue
-        difference = (found - expected).abs()
+        difference = (computed - expected).abs()
         allowed = torch.clamp(_RELATIVE * expected.abs(), min=TOLERANCE)
         if not bool((difference <= allowed).all()):
             raise UserError(

@@ -118,7 +118,7 @@ class _RawMaps(nn.Module):
 
     def forward(self, inputs: Tensor) -> Any:
         """Images to raw maps, nested as those of the network."""
-        maps = tuple(one.to(inputs.device) for one in self.backend(inputs))
+        maps = tuple(output.to(inputs.device) for output in self.backend(inputs))
         return unflatten(maps, self.backend.info.structure)
 
 

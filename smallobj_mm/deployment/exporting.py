@@ -188,7 +188,7 @@ def _write_int8(
         plain, quantized = Path(folder) / 'plain.onnx', Path(folder) / 'int8.onnx'
         write_onnx(result.network, example, result.info, plain)
         quantize(plain, quantized, images)
-        others = images.between(_CHECKED_IMAGES)
+        check_images = images.between(_CHECKED_IMAGES)
         for kind, source in result.files.items():
             endings = FORMATS[kind][0]
             base = source.with_name(f'{source.name.removesuffix(endings[0])}_int8')
@@ -196,7 +196,7 @@ def _write_int8(
                 INT8_WRITERS[kind](quantized, info, staged)
                 seal(staged)
                 backend = load_backend(staged)
-                agreement = check_quantized(backend, result.network, shapes, others)
+                agreement = check_quantized(backend, result.network, shapes, check_images)
             result.agreements[kind] = agreement
             result.int8_files[kind] = base.with_name(base.name + endings[0])
             if report is not None:
@@ -235,11 +235,11 @@ def _staged(base: Path, endings: Sequence[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f'.{base.name}.', dir=base.parent) as folder:
         staged = Path(folder) / base.name
         yield staged.with_name(base.name + endings[0])
-        first, *others = (base.with_name(base.name + ending) for ending in endings)
-        for path in (first, *others):
+        first, *rest = (base.with_name(base.name + ending) for ending in endings)
+        for path in (first, *rest):
             with open(Path(folder) / path.name, 'rb+') as file:
                 os.fsync(file.fileno())
-        if others:  # an old description must never meet new weights
+        if rest:  # an old description must never meet new weights
             first.unlink(missing_ok=True)
-        for path in (*others, first):
+        for path in (*rest, first):
             shutil.move(Path(folder) / path.name, path)

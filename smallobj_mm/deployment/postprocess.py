@@ -95,9 +95,9 @@ class DetectionPostprocess(nn.Module):
         kept = functional.pad(kept, [0, self.max_per_img], value=-1.0)
         kept, order = _best(kept, self.max_per_img)
         order = order.clamp(max=last)
-        found = kept >= 0
-        boxes = _rows(boxes, order) * found.unsqueeze(2).to(boxes.dtype)
-        labels = torch.where(found, labels.gather(1, order), torch.full_like(order, -1))
+        valid = kept >= 0
+        boxes = _rows(boxes, order) * valid.unsqueeze(2).to(boxes.dtype)
+        labels = torch.where(valid, labels.gather(1, order), torch.full_like(order, -1))
         return boxes, kept.clamp(min=0), labels
 
     def _choose(

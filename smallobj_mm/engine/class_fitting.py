@@ -56,17 +56,17 @@ def fit_classes(cfg: Config) -> None:
     """
     if not has_framework('mmdet') or cfg.get('default_scope', 'mmdet') != 'mmdet':
         return
-    found = [
+    fitted = [
         data for loader in _LOADERS for data in _data_sets(loader, cfg.get(loader) or {}) if data
     ]
-    known = [data for data in found if data.classes]
+    known = [data for data in fitted if data.classes]
     if not known:
         return
     first = known[0]
     classes = first.classes
     if first.loader != 'train_dataloader':
         classes = _classes_of_checkpoint(cfg) or classes
-    for data in found:
+    for data in fitted:
         if data.classes != classes:
             _take_over(data, first, classes)
     _set_num_classes(cfg, first, len(classes))
@@ -88,7 +88,7 @@ def _unwrap(dataset: Any) -> List[ConfigDict]:
     if inner is None:
         return [dataset]
     inner = inner if isinstance(inner, (list, tuple)) else [inner]
-    return [leaf for one in inner for leaf in _unwrap(one)]
+    return [leaf for wrapped in inner for leaf in _unwrap(wrapped)]
 
 
 def _classes_of_checkpoint(cfg: Config) -> Tuple[str, ...]:

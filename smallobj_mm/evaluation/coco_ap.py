@@ -85,14 +85,16 @@ def coco_ap(
         AP_large; nan for a class without objects of the kind.
     """
     truth: list[dict] = []
-    found: list[dict] = []
+    detections: list[dict] = []
     for index, image in enumerate(images):
         truth += _ground_truth(index, image, num_classes, ignore_all)
-        found += _detections(index, image)
+        detections += _detections(index, image)
     # pycocotools prints its progress; the table says what there is to say.
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(
-            _coco(len(images), num_classes, truth), _coco(len(images), num_classes, found), 'bbox'
+            _coco(len(images), num_classes, truth),
+            _coco(len(images), num_classes, detections),
+            'bbox',
         )
         evaluation.params.maxDets = [max_dets]
         evaluation.params.areaRng = [list(limits) for limits in AREA_RANGES.values()]

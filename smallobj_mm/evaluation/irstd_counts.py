@@ -103,7 +103,7 @@ def scan_order(components: Components) -> np.ndarray:
 
 def match_components(
     targets: Components,
-    found: Components,
+    predicted: Components,
     matching: str = 'first',
     distance: float = MATCH_DISTANCE,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +114,7 @@ def match_components(
 
     Args:
         targets: The n true components.
-        found: The m predicted components.
+        predicted: The m predicted components.
         matching: 'first': targets in the order of the scan take the first component, in the order
             of the scan, that no target before them took; what the field's evaluation programs do.
             'optimal': as many targets as possible, among those pairings the one with the smallest
@@ -124,7 +124,7 @@ def match_components(
     Returns:
         Bool arrays (n,) and (m,).
     """
-    apart = targets.centroids[:, None] - found.centroids[None]
+    apart = targets.centroids[:, None] - predicted.centroids[None]
     apart = np.sqrt((apart * apart).sum(axis=2))
     near = apart < distance
     detected, serves = near.any(axis=1), near.any(axis=0)
@@ -133,7 +133,7 @@ def match_components(
     if matching == 'optimal':
         return _most_pairs(apart, near)
     detected, serves = np.zeros_like(detected), np.zeros_like(serves)
-    order = scan_order(found)
+    order = scan_order(predicted)
     rows = scan_order(targets)
     for row in rows[near[rows].any(axis=1)]:
         free = order[near[row, order] & ~serves[order]]
@@ -215,13 +215,13 @@ def count_image(
     counts = ImageCounts(
         pixels=pixels,
         target_pixels=int(targets.areas.sum()),
-        hits=np.array([one.hits for one in at]),
-        predicted=np.array([one.predicted for one in at]),
+        hits=np.array([match.hits for match in at]),
+        predicted=np.array([match.predicted for match in at]),
         target_areas=targets.areas.copy(),
-        detected=np.array([one.detected for one in at]).reshape(len(at), len(targets.areas)),
-        components=np.array([len(one.false) for one in at]),
-        false_components=np.array([one.false.sum() for one in at]),
-        false_pixels=np.array([one.false_pixels for one in at]),
+        detected=np.array([match.detected for match in at]).reshape(len(at), len(targets.areas)),
+        components=np.array([len(match.false) for match in at]),
+        false_components=np.array([match.false.sum() for match in at]),
+        false_pixels=np.array([match.false_pixels for match in at]),
         above_zero=(
             int(np.count_nonzero(above_zero & is_target.view(bool))),
             int(np.count_nonzero(above_zero)),
@@ -235,8 +235,8 @@ def count_image(
         ).astype(np.int32)
         counts.other_levels, counts.target_levels = np.split(both, 2)
         swept = [records[threshold] for threshold in SWEEP]
-        counts.sweep_detected = np.array([one.detected.sum() for one in swept])
-        counts.sweep_false_pixels = np.array([one.false_pixels for one in swept])
+        counts.sweep_detected = np.array([match.detected.sum() for match in swept])
+        counts.sweep_false_pixels = np.array([match.false_pixels for match in swept])
     return counts
 
 
@@ -297,14 +297,14 @@ def _count_levels(
         # What is above one threshold lies within what is above a lower one: equally many pixels
         # are the same pixels, which is common where a network is sure of itself.
         if before is None or predicted != before.predicted:
-            found = find_components(mask)
-            detected, serves = match_components(targets, found, matching, distance)
+            components = find_components(mask)
+            detected, serves = match_components(targets, components, matching, distance)
             before = _Record(
                 hits=int(np.count_nonzero(mask & is_target)),
                 predicted=predicted,
                 detected=detected,
                 false=~serves,
-                false_pixels=int(found.areas[~serves].sum()),
+                false_pixels=int(components.areas[~serves].sum()),
             )
         records[threshold] = before
     return records

@@ -195,14 +195,14 @@ def _by_name(
     paths = list_images(folder)
     if _ARRAY in suffixes:
         paths += sorted(map(str, Path(folder).rglob(f'*{_ARRAY}')))
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for path in paths:
-        first = found.setdefault(_name(path), path)
+        first = by_name.setdefault(_name(path), path)
         if first != path:
             problems.append(f'{path}: has the name of {first}; expected one {kind} per image')
-    if not found:
+    if not by_name:
         raise UserError(f'{folder}: no {kind} in it, expected files {", ".join(suffixes)}')
-    return found
+    return by_name
 
 
 def count_maps(
@@ -241,8 +241,8 @@ def count_maps(
 
 def look_like_labels(images: Sequence[ImageCounts]) -> bool:
     """Whether no probability is above 1/255 and some are not 0: maps coded 0/1, most likely."""
-    levels = sum_counts([one.target_levels for one in images])
-    levels = levels + sum_counts([one.other_levels for one in images])
+    levels = sum_counts([image.target_levels for image in images])
+    levels = levels + sum_counts([image.other_levels for image in images])
     highest = int(np.flatnonzero(levels).max(initial=0))
     return 0 < highest <= int(np.searchsorted(LEVELS, 2 / 256))
 

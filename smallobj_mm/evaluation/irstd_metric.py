@@ -89,7 +89,7 @@ class IRSTDMetric(BaseMetric):
         check_options('IRSTDMetric', thresholds, matching, empty)
         if match_distance <= 0:
             raise UserError(f'IRSTDMetric: match_distance is {match_distance}, expected above 0')
-        self.thresholds = tuple(float(one) for one in thresholds)
+        self.thresholds = tuple(float(threshold) for threshold in thresholds)
         self.matching = matching
         self.empty = empty
         self.match_distance = match_distance
@@ -143,8 +143,8 @@ class IRSTDMetric(BaseMetric):
         """
         logger = MMLogger.get_current_instance()
         first: dict = {}
-        for index, one in enumerate(results):
-            first.setdefault(one['name'] or index, one)
+        for index, record in enumerate(results):
+            first.setdefault(record['name'] or index, record)
         kept = list(first.values())
         if len(kept) < len(results):
             logger.warning(
@@ -153,7 +153,7 @@ class IRSTDMetric(BaseMetric):
             )
         if not kept:
             raise UserError('IRSTDMetric: no image was evaluated: check the evaluated data set')
-        images = [one['counts'] for one in kept]
+        images = [record['counts'] for record in kept]
         result = evaluate_images(
             images, self.thresholds, self.matching, self.empty, self.match_distance, self.curves,
             self.authors,
@@ -163,7 +163,7 @@ class IRSTDMetric(BaseMetric):
             atomic_write_json(self.json_file, without_nan(result), indent=1)
             logger.info(f'metrics and curves are in {self.json_file}')
         if self.per_image_file is not None:
-            names = [one['name'] or '' for one in kept]
+            names = [record['name'] or '' for record in kept]
             write_per_image(self.per_image_file, names, images, self.thresholds)
             logger.info(f'counts of each image are in {self.per_image_file}')
         return self._named(result)

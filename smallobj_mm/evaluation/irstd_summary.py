@@ -24,7 +24,7 @@ def check_options(who: str, thresholds: Sequence[float], matching: str, empty: s
     Raises:
         UserError: A threshold, ``matching`` or ``empty`` is none of those that there are.
     """
-    wrong = [one for one in thresholds if not 0 <= one < 1]
+    wrong = [threshold for threshold in thresholds if not 0 <= threshold < 1]
     if wrong or not len(thresholds) or len(set(thresholds)) < len(thresholds):
         raise UserError(
             f'{who}: thresholds are {list(thresholds)}, expected different numbers in [0, 1)'
@@ -101,13 +101,13 @@ def threshold_name(threshold: float) -> str:
 def _at(images: Sequence[ImageCounts], index: int, empty: str) -> dict[str, Any]:
     hits, predicted, true = (
         np.array(values, dtype=np.int64)
-        for values in zip(*((one.hits[index], one.predicted[index], one.target_pixels)
-                            for one in images))
+        for values in zip(*((image.hits[index], image.predicted[index], image.target_pixels)
+                            for image in images))
     )  # fmt: skip
-    areas = np.concatenate([one.target_areas for one in images])
-    detected = np.concatenate([one.detected[index] for one in images])
-    false_pixels = int(sum(one.false_pixels[index] for one in images))
-    all_pixels = sum(one.pixels for one in images)
+    areas = np.concatenate([image.target_areas for image in images])
+    detected = np.concatenate([image.detected[index] for image in images])
+    false_pixels = int(sum(image.false_pixels[index] for image in images))
+    all_pixels = sum(image.pixels for image in images)
     tp, fp, fn = int(hits.sum()), int((predicted - hits).sum()), int((true - hits).sum())
     return dict(
         IoU=ratio(tp, tp + fp + fn),
@@ -121,8 +121,8 @@ def _at(images: Sequence[ImageCounts], index: int, empty: str) -> dict[str, Any]
         images=len(images),
         targets=len(areas),
         detected=int(detected.sum()),
-        components=int(sum(one.components[index] for one in images)),
-        false_components=int(sum(one.false_components[index] for one in images)),
+        components=int(sum(image.components[index] for image in images)),
+        false_components=int(sum(image.false_components[index] for image in images)),
         false_pixels=false_pixels,
         all_pixels=all_pixels,
         true_positives=tp,
@@ -134,8 +134,8 @@ def _at(images: Sequence[ImageCounts], index: int, empty: str) -> dict[str, Any]
 
 def image_iou(images: Sequence[ImageCounts], index: int, empty: str) -> np.ndarray:
     """IoU of every image at one threshold; nan, one or zero where there is nothing at all."""
-    hits = np.array([one.hits[index] for one in images], dtype=np.float64)
-    union = np.array([one.predicted[index] + one.target_pixels for one in images]) - hits
+    hits = np.array([image.hits[index] for image in images], dtype=np.float64)
+    union = np.array([image.predicted[index] + image.target_pixels for image in images]) - hits
     nothing = dict(one=1.0, zero=0.0, skip=math.nan)[empty]
     return np.divide(hits, union, out=np.full_like(hits, nothing), where=union > 0)
 
@@ -144,8 +144,8 @@ def _by_size(areas: np.ndarray, detected: np.ndarray) -> dict[str, dict[str, flo
     table = {}
     for name, (low, high) in SIZES.items():
         inside = (areas >= low) & (areas <= high)
-        targets, found = int(inside.sum()), int(detected[inside].sum())
-        table[name] = dict(targets=targets, detected=found, Pd=ratio(found, targets))
+        targets, detections = int(inside.sum()), int(detected[inside].sum())
+        table[name] = dict(targets=targets, detected=detections, Pd=ratio(detections, targets))
     return table
 
 
@@ -173,9 +173,9 @@ def authors_figures(images: Sequence[ImageCounts]) -> dict[str, float]:
     Returns:
         iou, precision, recall, f1, md and fa.
     """
-    hits, predicted = np.array([one.above_zero for one in images], dtype=np.float64).T
-    true = np.array([one.target_pixels for one in images], dtype=np.float64)
-    pixels = np.array([one.pixels for one in images], dtype=np.float64)
+    hits, predicted = np.array([image.above_zero for image in images], dtype=np.float64).T
+    true = np.array([image.target_pixels for image in images], dtype=np.float64)
+    pixels = np.array([image.pixels for image in images], dtype=np.float64)
 
     def mean(part: np.ndarray, whole: np.ndarray) -> float:
         return float(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0).mean())
@@ -224,18 +224,18 @@ def curves(images: Sequence[ImageCounts]) -> dict[str, Any]:
         threshold, recall, precision, where anything is predicted; ``Pd_Fa``: threshold, Pd, Fa.
         Thresholds rise. nan where there is nothing to divide by.
     """
-    target = sum_counts([one.target_levels for one in images])
-    other = sum_counts([one.other_levels for one in images])
+    target = sum_counts([image.target_levels for image in images])
+    background = sum_counts([image.other_levels for image in images])
     # Above level k: what is above exactly k + 1 levels or more.
-    hits, false = (np.cumsum(part[::-1])[::-1][1:] for part in (target, other))
-    positives, negatives = int(target.sum()), int(other.sum())
+    hits, false = (np.cumsum(part[::-1])[::-1][1:] for part in (target, background))
+    positives, negatives = int(target.sum()), int(background.sum())
     tpr, fpr = _divide(hits, positives), _divide(false, negatives)
     any_predicted = hits + false > 0
     precision = _divide(hits, np.maximum(hits + false, 1))
     steps = -np.diff(np.append(tpr, 0.0))
-    num_targets = sum(len(one.target_areas) for one in images)
-    detected = sum_counts([one.sweep_detected for one in images])
-    false_pixels = sum_counts([one.sweep_false_pixels for one in images])
+    num_targets = sum(len(image.target_areas) for image in images)
+    detected = sum_counts([image.sweep_detected for image in images])
+    false_pixels = sum_counts([image.sweep_false_pixels for image in images])
     return dict(
         AUC=_area(fpr, tpr),
         AP=float((steps * precision).sum()),
@@ -248,7 +248,7 @@ def curves(images: Sequence[ImageCounts]) -> dict[str, Any]:
         Pd_Fa=dict(
             threshold=list(SWEEP),
             Pd=_divide(detected, num_targets).tolist(),
-            Fa=_divide(false_pixels, sum(one.pixels for one in images)).tolist(),
+            Fa=_divide(false_pixels, sum(image.pixels for image in images)).tolist(),
         ),
     )
 
@@ -268,7 +268,7 @@ def _divide(part: np.ndarray, whole: int | np.ndarray) -> np.ndarray:
 def without_nan(value: Any) -> Any:
     """The same with None for every nan: JSON has none."""
     if isinstance(value, dict):
-        return {key: without_nan(one) for key, one in value.items()}
+        return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [without_nan(one) for one in value]
+        return [without_nan(inner) for inner in value]
     return None if isinstance(value, float) and math.isnan(value) else value

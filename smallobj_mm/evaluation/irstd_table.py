@@ -65,18 +65,22 @@ def format_table(result: dict[str, Any]) -> str:
         result: What :func:`~smallobj_mm.evaluation.irstd_summary.evaluate_images` returns.
     """
     setting = result['settings']
-    metrics = {name: one for name, one in result.items() if isinstance(one, dict) and 'IoU' in one}
+    metrics = {
+        name: values
+        for name, values in result.items()
+        if isinstance(values, dict) and 'IoU' in values
+    }
     rows = [['threshold', 'IoU', 'nIoU', 'Pd', 'Fa x1e-6', 'precision', 'recall', 'F1',
              'detected', 'false']]  # fmt: skip
     sizes = [['threshold', *(f'Pd of {name} px' for name in SIZES)]]
-    for threshold, one in metrics.items():
+    for threshold, values in metrics.items():
         rows.append([
-            threshold, _cell(one['IoU']), _cell(one['nIoU']), _cell(one['Pd']),
-            _cell(one['Fa'] * 1e6, 2), _cell(one['precision']), _cell(one['recall']),
-            _cell(one['F1']), f'{one["detected"]}/{one["targets"]}',
-            f'{one["false_components"]}/{one["components"]}',
+            threshold, _cell(values['IoU']), _cell(values['nIoU']), _cell(values['Pd']),
+            _cell(values['Fa'] * 1e6, 2), _cell(values['precision']), _cell(values['recall']),
+            _cell(values['F1']), f'{values["detected"]}/{values["targets"]}',
+            f'{values["false_components"]}/{values["components"]}',
         ])  # fmt: skip
-        sizes.append([threshold, *(_size_cell(row) for row in one['Pd_by_size'].values())])
+        sizes.append([threshold, *(_size_cell(row) for row in values['Pd_by_size'].values())])
     first = next(iter(metrics.values()))
     lines = [_grid(rows), _grid(sizes)]
     notes = [
@@ -135,10 +139,10 @@ def write_per_image(
     )
     for index, threshold in enumerate(thresholds):
         overlaps = image_iou(images, index, 'one')
-        for name, one, overlap in zip(names, images, overlaps):
+        for name, image, overlap in zip(names, images, overlaps):
             table.writerow([
-                name, threshold_name(threshold), f'{overlap:.6f}', len(one.target_areas),
-                int(one.detected[index].sum()), int(one.false_components[index]),
-                int(one.false_pixels[index]),
+                name, threshold_name(threshold), f'{overlap:.6f}', len(image.target_areas),
+                int(image.detected[index].sum()), int(image.false_components[index]),
+                int(image.false_pixels[index]),
             ])  # fmt: skip
     atomic_write_text(path, text.getvalue())

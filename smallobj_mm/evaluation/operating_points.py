@@ -51,20 +51,20 @@ def choose_operating_points(
     Raises:
         UserError: There is no threshold, or no target in the images.
     """
-    points = sorted((float(name), one) for name, one in metrics.items())
+    points = sorted((float(name), values) for name, values in metrics.items())
     if not points or not points[0][1]['targets']:
         raise UserError(
             f'operating points: {len(points)} thresholds and no target, expected images with '
             'targets; name a hold-out list that has some'
         )
-    best = max(one['F1'] for _, one in points)
-    good = [threshold for threshold, one in points if one['F1'] >= best - _SAME_F1]
+    best = max(values['F1'] for _, values in points)
+    good = [threshold for threshold, values in points if values['F1'] >= best - _SAME_F1]
     balanced = min(good, key=lambda threshold: abs(threshold - 0.5))
-    above = [(threshold, one) for threshold, one in points if threshold >= balanced]
-    few = next((threshold for threshold, one in above if one['Fa'] <= max_fa), None)
+    above = [(threshold, values) for threshold, values in points if threshold >= balanced]
+    few = next((threshold for threshold, values in above if values['Fa'] <= max_fa), None)
     if few is None:
         few = min(above, key=lambda point: point[1]['Fa'])[0]
-    below = [(threshold, one) for threshold, one in points if threshold <= balanced]
-    most = max(one['Pd'] for _, one in below)
-    everything = max(threshold for threshold, one in below if one['Pd'] >= most)
+    below = [(threshold, values) for threshold, values in points if threshold <= balanced]
+    most = max(values['Pd'] for _, values in below)
+    everything = max(threshold for threshold, values in below if values['Pd'] >= most)
     return OperatingPoints(balanced, few, everything)

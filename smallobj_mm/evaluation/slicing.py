@@ -43,10 +43,10 @@ def parse_mosaic(text: str) -> tuple[int, int]:
     Raises:
         UserError: It is something else.
     """
-    found = re.fullmatch(r'([1-9]\d*)[xX]([1-9]\d*)', text.strip())
-    if not found:
+    match = re.fullmatch(r'([1-9]\d*)[xX]([1-9]\d*)', text.strip())
+    if not match:
         raise UserError(f'mosaic {text!r}: expected COLUMNSxROWS such as 4x4')
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def make_mosaic(infos: Sequence[dict], columns: int, read: Callable[[str], np.ndarray]) -> Mosaic:
@@ -77,11 +77,11 @@ def make_mosaic(infos: Sequence[dict], columns: int, read: Callable[[str], np.nd
     for number, (image, info) in enumerate(zip(images, infos)):
         top, left = number // columns * height, number % columns * width
         canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
-        found = info.get('instances') or []
-        own = np.array([one['bbox'] for one in found], dtype=np.float64).reshape(-1, 4)
+        objects = info.get('instances') or []
+        own = np.array([instance['bbox'] for instance in objects], dtype=np.float64).reshape(-1, 4)
         boxes.append(own + np.array([left, top, left, top]))
-        labels += [one['bbox_label'] for one in found]
-        ignored += [bool(one.get('ignore_flag')) for one in found]
+        labels += [instance['bbox_label'] for instance in objects]
+        ignored += [bool(instance.get('ignore_flag')) for instance in objects]
     return Mosaic(
         canvas,
         np.concatenate(boxes).astype(np.float32),

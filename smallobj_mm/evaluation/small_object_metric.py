@@ -101,7 +101,7 @@ class SmallObjectMetric(BaseMetric):
                     'PackDetInputs in the test pipeline'
                 )
             truth = _instances(sample, 'gt_instances', name)
-            found = _instances(sample, 'pred_instances', name, ('bboxes', 'labels', 'scores'))
+            predictions = _instances(sample, 'pred_instances', name, ('bboxes', 'labels', 'scores'))
             ignored = (
                 _instances(sample, 'ignored_instances', name)
                 if len(sample.get('ignored_instances') or ())
@@ -113,9 +113,9 @@ class SmallObjectMetric(BaseMetric):
                     name=name,
                     ori_shape=tuple(sample['ori_shape'][:2]),
                     img_shape=tuple(sample.get('img_shape', sample['ori_shape'])[:2]),
-                    boxes=found['bboxes'],
-                    scores=found['scores'],
-                    labels=found['labels'],
+                    boxes=predictions['bboxes'],
+                    scores=predictions['scores'],
+                    labels=predictions['labels'],
                     gt_boxes=truth['bboxes'],
                     gt_labels=truth['labels'],
                     ignore_boxes=ignored['bboxes'],

@@ -7,13 +7,13 @@ import numpy as np
 
 
 def pairwise_overlap(
-    boxes: np.ndarray, others: np.ndarray, relative_to_boxes: bool = False
+    boxes: np.ndarray, other_boxes: np.ndarray, relative_to_boxes: bool = False
 ) -> np.ndarray:
     """Overlap of every box with every other.
 
     Args:
         boxes: Array (m, 4), x1 y1 x2 y2.
-        others: Array (n, 4).
+        other_boxes: Array (n, 4).
         relative_to_boxes: Divide the intersection by the area of the box in ``boxes`` instead of
             by the union.
 
@@ -21,14 +21,14 @@ def pairwise_overlap(
         Array (m, n) float64; zero where the divisor is.
     """
     boxes = boxes.astype(np.float64)
-    others = others.astype(np.float64)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    other_boxes = other_boxes.astype(np.float64)
+    low = np.maximum(boxes[:, None, :2], other_boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], other_boxes[None, :, 2:])
     common = np.clip(high - low, 0, None).prod(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     divisor = np.broadcast_to(areas[:, None], common.shape)
     if not relative_to_boxes:
-        divisor = divisor + (others[:, 2:] - others[:, :2]).prod(axis=1) - common
+        divisor = divisor + (other_boxes[:, 2:] - other_boxes[:, :2]).prod(axis=1) - common
     return np.divide(common, divisor, out=np.zeros_like(common), where=divisor > 0)
 
 
@@ -46,8 +46,8 @@ def average_precision(hits: np.ndarray, num_objects: int) -> float:
         return float('nan')
     if not len(hits):
         return 0.0
-    found = np.cumsum(hits)
-    precision = found / np.arange(1, len(hits) + 1)
+    true_positives = np.cumsum(hits)
+    precision = true_positives / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[hits].sum() / num_objects)
 

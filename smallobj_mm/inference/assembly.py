@@ -34,18 +34,18 @@ class DetectionAssembler:
         Raises:
             UserError: It holds masks, which cannot be merged.
         """
-        found = sample.pred_instances
-        if 'masks' in found and len(self.grid) > 1:
+        predictions = sample.pred_instances
+        if 'masks' in predictions and len(self.grid) > 1:
             raise UserError(
                 'tile: the model predicts masks of instances, which are not merged across tiles; '
                 'use tile=None'
             )
-        bboxes = getattr(found.bboxes, 'tensor', found.bboxes).float().cpu().numpy()
+        bboxes = getattr(predictions.bboxes, 'tensor', predictions.bboxes).float().cpu().numpy()
         left, top = self.grid.tiles[index][:2]
         part = Boxes(
             bboxes.reshape(-1, 4) + np.array([left, top, left, top], dtype=np.float32),
-            found.scores.float().cpu().numpy(),
-            found.labels.cpu().numpy(),
+            predictions.scores.float().cpu().numpy(),
+            predictions.labels.cpu().numpy(),
         )
         # A network that was not trained gives boxes of no size, or of numbers that are none, with
         # scores of 1: nothing that could be drawn, cut out or matched.
@@ -61,8 +61,8 @@ class DetectionAssembler:
         from mmdet.structures import DetDataSample
 
         boxes = merge_boxes(self.grid, [self._parts[index] for index in range(len(self.grid))])
-        found = InstanceData(**{k: torch.from_numpy(v) for k, v in boxes._asdict().items()})
-        return DetDataSample(pred_instances=found)
+        instances = InstanceData(**{k: torch.from_numpy(v) for k, v in boxes._asdict().items()})
+        return DetDataSample(pred_instances=instances)
 
 
 class SegmentationAssembler:

@@ -113,21 +113,21 @@ def _pairs_nearby(
     number = len(bboxes)
     keys = [np.zeros(0, dtype=np.int64)]
     for members in np.split(index[order], starts[1:]):
-        one, other = np.triu_indices(len(members), 1)
-        one, other = members[one], members[other]
-        near = _intersection(bboxes[one] + _GROW, bboxes[other] + _GROW) > 0
-        one, other = one[near], other[near]
-        keys.append(np.minimum(one, other) * number + np.maximum(one, other))
+        boxes_a, boxes_b = np.triu_indices(len(members), 1)
+        boxes_a, boxes_b = members[boxes_a], members[boxes_b]
+        near = _intersection(bboxes[boxes_a] + _GROW, bboxes[boxes_b] + _GROW) > 0
+        boxes_a, boxes_b = boxes_a[near], boxes_b[near]
+        keys.append(np.minimum(boxes_a, boxes_b) * number + np.maximum(boxes_a, boxes_b))
     return np.stack(np.divmod(np.unique(np.concatenate(keys)), number))
 
 
 _GROW = np.array([-1, -1, 1, 1], dtype=np.float32) * (SLACK + BORDER)
 
 
-def _intersection(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _intersection(bboxes_a: np.ndarray, bboxes_b: np.ndarray) -> np.ndarray:
     """Areas (m,) that boxes (m, 4) share."""
-    low = np.maximum(one[:, :2], other[:, :2])
-    high = np.minimum(one[:, 2:], other[:, 2:])
+    low = np.maximum(bboxes_a[:, :2], bboxes_b[:, :2])
+    high = np.minimum(bboxes_a[:, 2:], bboxes_b[:, 2:])
     return np.maximum(high - low, 0).prod(axis=1)
 
 
@@ -147,11 +147,11 @@ def _join_pieces(
         The boxes, their origins (below 0 for joined ones), and which borders cut them off.
     """
     among = np.flatnonzero(cut.any(axis=1))
-    one, other = _pairs_nearby(boxes.bboxes, boxes.labels, grid, among)
+    boxes_a, boxes_b = _pairs_nearby(boxes.bboxes, boxes.labels, grid, among)
     links = []
     open_sides = cut.copy()
     for axis in (0, 1):
-        for a, b in ((one, other), (other, one)):  # a left of or above b
+        for a, b in ((boxes_a, boxes_b), (boxes_b, boxes_a)):  # a left of or above b
             fits = cut[a, axis + 2] & cut[b, axis] & (origin[a] != origin[b])
             # Neither sees an end of the object inside the overlap.
             fits &= boxes.bboxes[a, axis] < borders[b, axis] + BORDER
@@ -160,9 +160,9 @@ def _join_pieces(
             beside = _overlap_along(boxes.bboxes[a], boxes.bboxes[b], 1 - axis)
             fits &= beside > SIDE_BY_SIDE
             quality = beside * np.sqrt(boxes.scores[a] * boxes.scores[b])
-            found = _mutual_best(a[fits], b[fits], origin, quality[fits])
-            open_sides[found[0], axis + 2] = open_sides[found[1], axis] = False
-            links.append(found)
+            pairs = _mutual_best(a[fits], b[fits], origin, quality[fits])
+            open_sides[pairs[0], axis + 2] = open_sides[pairs[1], axis] = False
+            links.append(pairs)
     links = np.concatenate(links, axis=1)
     if not links.size:
         return boxes, origin, cut
@@ -186,27 +186,30 @@ def _join_pieces(
     )
 
 
-def _overlap_along(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
+def _overlap_along(bboxes_a: np.ndarray, bboxes_b: np.ndarray, axis: int) -> np.ndarray:
     """IoU (m,) of the boxes' extents along an axis."""
-    low, high = (one[:, axis], other[:, axis]), (one[:, axis + 2], other[:, axis + 2])
+    low, high = (
+        (bboxes_a[:, axis], bboxes_b[:, axis]),
+        (bboxes_a[:, axis + 2], bboxes_b[:, axis + 2]),
+    )
     union = np.maximum(*high) - np.minimum(*low) + 2 * SLACK
     return np.maximum(np.minimum(*high) - np.maximum(*low) + 2 * SLACK, 0) / union
 
 
 def _mutual_best(
-    one: np.ndarray, other: np.ndarray, origin: np.ndarray, quality: np.ndarray
+    boxes_a: np.ndarray, boxes_b: np.ndarray, origin: np.ndarray, quality: np.ndarray
 ) -> np.ndarray:
-    """The pairs (2, k) that are best for both: for ``one`` of all of the tile of ``other``."""
-    best = np.ones(len(one), dtype=bool)
-    for box, partner in ((one, other), (other, one)):
+    """The pairs (2, k) that are best for both: for a box of all that the partner's tile has."""
+    best = np.ones(len(boxes_a), dtype=bool)
+    for box, partner in ((boxes_a, boxes_b), (boxes_b, boxes_a)):
         order = np.lexsort((-quality, origin[partner], box))
         key = np.stack([box[order], origin[partner[order]]])
         first = np.ones(len(order), dtype=bool)
         first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-        chosen = np.zeros(len(one), dtype=bool)
+        chosen = np.zeros(len(boxes_a), dtype=bool)
         chosen[order] = first
         best &= chosen
-    return np.stack([one[best], other[best]])
+    return np.stack([boxes_a[best], boxes_b[best]])
 
 
 def _connected(links: np.ndarray, number: int) -> np.ndarray:
@@ -224,21 +227,21 @@ def _connected(links: np.ndarray, number: int) -> np.ndarray:
 def _suppress(boxes: Boxes, origin: np.ndarray, cut: np.ndarray, grid: TileGrid) -> np.ndarray:
     """Which boxes (n,) stay: greedy suppression among boxes of different tiles."""
     among = np.flatnonzero(_on_seams(boxes.bboxes, grid) | (origin < 0))
-    one, other = _pairs_nearby(boxes.bboxes, boxes.labels, grid, among)
-    strange = origin[one] != origin[other]
-    one, other = one[strange], other[strange]
+    boxes_a, boxes_b = _pairs_nearby(boxes.bboxes, boxes.labels, grid, among)
+    strange = origin[boxes_a] != origin[boxes_b]
+    boxes_a, boxes_b = boxes_a[strange], boxes_b[strange]
     grown = boxes.bboxes + np.array([-SLACK, -SLACK, SLACK, SLACK], dtype=np.float32)
-    shared = _intersection(grown[one], grown[other])
+    shared = _intersection(grown[boxes_a], grown[boxes_b])
     area = _area(grown)
-    smaller = np.where(area[one] <= area[other], one, other)
-    same = shared > SAME * (area[one] + area[other] - shared)
+    smaller = np.where(area[boxes_a] <= area[boxes_b], boxes_a, boxes_b)
+    same = shared > SAME * (area[boxes_a] + area[boxes_b] - shared)
     same |= cut[smaller] & (shared > PIECE * area[smaller])
-    one, other = one[same], other[same]
+    boxes_a, boxes_b = boxes_a[same], boxes_b[same]
     rank = np.empty(len(cut), dtype=np.int64)
     worth = boxes.scores * np.where(cut, CUT_WORTH, 1.0)
     rank[np.argsort(-worth, kind='stable')] = np.arange(len(cut))
-    better = np.where(rank[one] < rank[other], one, other)
-    worse = one + other - better
+    better = np.where(rank[boxes_a] < rank[boxes_b], boxes_a, boxes_b)
+    worse = boxes_a + boxes_b - better
     # As many rounds as the longest chain of boxes that suppress each other, not as boxes.
     gone = np.zeros(len(cut), dtype=bool)
     while len(better):

@@ -139,11 +139,11 @@ class SmallObjectInferencer:
         """A hint at the config that lies beside a checkpoint in its work-dir, if there is one."""
         folder = self.weights_path.resolve().parent
         mine = None if self.config_path is None else self.config_path.resolve()
-        others = [path for path in sorted(folder.glob('*.py')) if path.resolve() != mine]
-        if self.weights_path.suffix != '.pth' or not others:
+        configs = [path for path in sorted(folder.glob('*.py')) if path.resolve() != mine]
+        if self.weights_path.suffix != '.pth' or not configs:
             return ''
         return (
-            f'; the config that it was trained with, options included, lies beside it: {others[0]}'
+            f'; the config that it was trained with, options included, lies beside it: {configs[0]}'
         )
 
     @cached_property

@@ -57,4 +57,4 @@ class Predictor:
 def input_shapes(item: dict) -> list[tuple[int, ...]]:
     """Shape of the input of each view of a prepared image."""
     inputs = item['inputs']
-    return [tuple(one.shape) for one in ([inputs] if isinstance(inputs, Tensor) else inputs)]
+    return [tuple(view.shape) for view in ([inputs] if isinstance(inputs, Tensor) else inputs)]

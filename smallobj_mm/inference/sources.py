@@ -85,35 +85,35 @@ def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
     """
     if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor, Image.Image)):
         inputs = [inputs]
-    found: list[Source] = []
-    for number, one in enumerate(inputs):
-        if isinstance(one, (np.ndarray, torch.Tensor)):
-            array = one.numpy() if isinstance(one, torch.Tensor) else one
-            found.append(Source(f'array_{number:06d}', f'array {number}', array))
-        elif isinstance(one, Image.Image):
-            read = partial(pil_array, one)
-            found.append(Source(f'image_{number:06d}', f'image {number}', read=read))
-        elif isinstance(one, (str, os.PathLike)):
+    sources: list[Source] = []
+    for number, item in enumerate(inputs):
+        if isinstance(item, (np.ndarray, torch.Tensor)):
+            array = item.numpy() if isinstance(item, torch.Tensor) else item
+            sources.append(Source(f'array_{number:06d}', f'array {number}', array))
+        elif isinstance(item, Image.Image):
+            read = partial(pil_array, item)
+            sources.append(Source(f'image_{number:06d}', f'image {number}', read=read))
+        elif isinstance(item, (str, os.PathLike)):
             try:
-                found += _from_path(os.fspath(one))
+                sources += _from_path(os.fspath(item))
             except (FileNotFoundError, UserError) as error:
                 if not keep_missing:
                     raise
                 name = f'missing_{number:06d}'
-                found.append(Source(name, os.fspath(one), read=partial(_fail, error)))
+                sources.append(Source(name, os.fspath(item), read=partial(_fail, error)))
         else:
             raise UserError(
-                f'input {number} is a {type(one).__name__}, expected a path, a folder, a pattern, '
+                f'input {number} is a {type(item).__name__}, expected a path, a folder, a pattern, '
                 'a PIL image or an array'
             )
     unique = {(os.path.realpath(s.path), s.name if s.read else ''): s
-              for s in reversed(found) if s.array is None}  # fmt: skip
+              for s in reversed(sources) if s.array is None}  # fmt: skip
     chosen = {id(source) for source in unique.values()}
-    found = [source for source in found if source.array is not None or id(source) in chosen]
-    if not found:
+    sources = [source for source in sources if source.array is not None or id(source) in chosen]
+    if not sources:
         raise UserError('no input, expected a path, a folder, a pattern or an array')
-    _tell_apart(found)
-    return found
+    _tell_apart(sources)
+    return sources
 
 
 def _from_path(path: str) -> list[Source]:

@@ -50,16 +50,16 @@ def mask_targets(mask: np.ndarray, probability: np.ndarray, label: int = 1) -> T
     Returns:
         The targets.
     """
-    found = find_components(np.ascontiguousarray(mask != 0).view(np.uint8))
-    rows, columns = np.nonzero(found.labels)
-    index = found.labels[rows, columns] - 1
-    number = len(found.areas)
+    components = find_components(np.ascontiguousarray(mask != 0).view(np.uint8))
+    rows, columns = np.nonzero(components.labels)
+    index = components.labels[rows, columns] - 1
+    number = len(components.areas)
     low = np.full((2, number), max(mask.shape), dtype=np.float32)
     high = np.zeros((2, number), dtype=np.float32)
     for axis, values in enumerate((columns, rows)):
         np.minimum.at(low[axis], index, values)
         np.maximum.at(high[axis], index, values + 1)
-    areas = found.areas.astype(np.float32)
+    areas = components.areas.astype(np.float32)
     values = np.asarray(probability[rows, columns], dtype=np.float32)
     # The pixels in rising order of their probability, of equal ones from the last in the scan: the
     # last assignment to a repeated index stays.
@@ -70,7 +70,7 @@ def mask_targets(mask: np.ndarray, probability: np.ndarray, label: int = 1) -> T
     order = np.lexsort((best, -scores))
     bboxes = np.concatenate([low, high]).T.astype(np.float32)
     # find_components counts from the middle of the first pixel.
-    centroids = (found.centroids + 0.5).astype(np.float32)
+    centroids = (components.centroids + 0.5).astype(np.float32)
     labels = np.full(number, label, dtype=np.int64)
     return Targets(bboxes[order], centroids[order], areas[order], scores[order], labels)
 
@@ -99,14 +99,14 @@ def find_targets(sample: BaseDataElement) -> Targets:
     Raises:
         UserError: It has none.
     """
-    found = sample.get('pred_instances')
-    if found is None:
+    instances = sample.get('pred_instances')
+    if instances is None:
         raise UserError(
             'data sample: no pred_instances, expected a result of SmallObjectInferencer'
         )
-    if 'centroids' not in found:
-        return box_targets(*(_array(found[key]) for key in ('bboxes', 'scores', 'labels')))
-    return Targets(*(_array(found[key]) for key in Targets._fields))
+    if 'centroids' not in instances:
+        return box_targets(*(_array(instances[key]) for key in ('bboxes', 'scores', 'labels')))
+    return Targets(*(_array(instances[key]) for key in Targets._fields))
 
 
 def as_instances(targets: Targets) -> InstanceData:

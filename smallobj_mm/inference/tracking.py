@@ -54,7 +54,7 @@ class TargetTracker:
         """
         tracks = np.zeros(len(targets.scores), dtype=int)
         grown = targets.bboxes + np.array([-1, -1, 1, 1], dtype=np.float32) * MARGIN
-        found = self._tracker.update_with_detections(
+        tracked = self._tracker.update_with_detections(
             self._supervision.Detections(
                 xyxy=grown,
                 confidence=targets.scores,
@@ -62,6 +62,6 @@ class TargetTracker:
                 data={'index': np.arange(len(tracks))},
             )
         )
-        if len(found) and found.tracker_id is not None:
-            tracks[found.data['index']] = found.tracker_id
+        if len(tracked) and tracked.tracker_id is not None:
+            tracks[tracked.data['index']] = tracked.tracker_id
         return tracks.tolist()

@@ -63,13 +63,13 @@ class Record:
         Raises:
             UserError: Something is missing.
         """
-        found = content['targets']
+        records = content['targets']
         targets = Targets(
-            np.array(found['bboxes'], dtype=np.float32).reshape(-1, 4),
-            np.array(found['centroids'], dtype=np.float32).reshape(-1, 2),
-            np.array(found['areas'], dtype=np.float32),
-            np.array(found['scores'], dtype=np.float32),
-            np.array(found['labels'], dtype=np.int64),
+            np.array(records['bboxes'], dtype=np.float32).reshape(-1, 4),
+            np.array(records['centroids'], dtype=np.float32).reshape(-1, 2),
+            np.array(records['areas'], dtype=np.float32),
+            np.array(records['scores'], dtype=np.float32),
+            np.array(records['labels'], dtype=np.int64),
         )
         width, height = content['width'], content['height']
         return cls(

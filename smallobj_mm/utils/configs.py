@@ -60,8 +60,8 @@ def find_config(name: str | Path) -> Path:
     names: set[str] = set()
     for folder in CONFIG_FOLDERS:
         # Not rglob: it does not follow the link that .mim/configs is.
-        found = [file for file in sorted(folder.glob('*/*.py')) if file.parts[-2] != '_base_']
-        hits = [file for file in found if file.stem == path.name]
+        files = [file for file in sorted(folder.glob('*/*.py')) if file.parts[-2] != '_base_']
+        hits = [file for file in files if file.stem == path.name]
         if len(hits) > 1:
             raise UserError(
                 f'config {name}: {len(hits)} configs have this name, {hits[0]} and {hits[1]}; give '
@@ -69,7 +69,7 @@ def find_config(name: str | Path) -> Path:
             )
         if hits:
             return hits[0]
-        names.update(file.stem for file in found)
+        names.update(file.stem for file in files)
     known = ', '.join(sorted(names)) or 'none (the package was installed without its configs)'
     raise FileNotFoundError(
         f'config {name}: neither a file nor the name of a config of the package; expected a path '
@@ -133,7 +133,7 @@ def _check_bases(path: Path, above: tuple[Path, ...] = ()) -> None:
     """
     path = path.resolve()
     if path in above:
-        circle = ' -> '.join(one.name for one in (*above[above.index(path) :], path))
+        circle = ' -> '.join(config.name for config in (*above[above.index(path) :], path))
         raise UserError(f'{path}: is among its own bases ({circle}); take one out of {_BASES}')
     if not path.is_file():
         raise FileNotFoundError(

@@ -186,15 +186,15 @@ def _read_tiff(file: IO[bytes]) -> _Size:
         raise UserError('the TIFF has no directory')
     file.seek(position)
     (count,) = _unpack(file, count_layout)
-    found: Dict[int, int] = {}
+    fields: Dict[int, int] = {}
     for _ in range(min(count, _MAX_PARTS)):
         tag, kind, _, value = _unpack(file, entry_layout)
         if tag in (256, 257, 274) and kind in _TIFF_TYPES:
             layout = order + _TIFF_TYPES[kind]
-            found.setdefault(tag, struct.unpack_from(layout, value)[0])
-    if 256 not in found or 257 not in found:
+            fields.setdefault(tag, struct.unpack_from(layout, value)[0])
+    if 256 not in fields or 257 not in fields:
         raise UserError('the TIFF has no width and height in its first directory')
-    return found[256], found[257], found.get(274, 1)
+    return fields[256], fields[257], fields.get(274, 1)
 
 
 def _read_webp(file: IO[bytes]) -> _Size:

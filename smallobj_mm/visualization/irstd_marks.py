@@ -52,10 +52,10 @@ def judge(predicted: np.ndarray, truth: np.ndarray, matching: str = 'first') -> 
         The circles.
     """
     targets = find_components((truth == 1).astype(np.uint8))
-    found = find_components(((predicted != 0) & (truth != IGNORED)).astype(np.uint8))
-    detected, serves = match_components(targets, found, matching)
+    components = find_components(((predicted != 0) & (truth != IGNORED)).astype(np.uint8))
+    detected, serves = match_components(targets, components, matching)
     around = _circles(targets)
-    false = _circles(found)[~serves]
+    false = _circles(components)[~serves]
     return Verdict(around[detected], around[~detected], false[np.argsort(-false[:, 2])])
 
 

@@ -187,13 +187,13 @@ def main(argv: list[str] | None = None) -> None:
         f'{args.overlap}, batch {args.batch_size}, {args.threads} threads; load of the machine '
         f'{load} on {os.cpu_count()} cores'
     )
-    found = measure_time(inferencer, args)
+    times = measure_time(inferencer, args)
     print(
-        f'{found["tiles"]} tiles alone {found["tile_seconds"]:.2f} s, image '
-        f'{found["image_seconds"]:.2f} s\n'
-        f'image / sum of the tiles: {found["ratio"]:.3f} (median of {args.rounds})\n'
-        f'image / its own calls of the network: {found["inside"]:.3f}; in time of the processor '
-        f'{found["processor"]:.3f}, {1e3 * found["added"]:.1f} ms a tile besides the network'
+        f'{times["tiles"]} tiles alone {times["tile_seconds"]:.2f} s, image '
+        f'{times["image_seconds"]:.2f} s\n'
+        f'image / sum of the tiles: {times["ratio"]:.3f} (median of {args.rounds})\n'
+        f'image / its own calls of the network: {times["inside"]:.3f}; in time of the processor '
+        f'{times["processor"]:.3f}, {1e3 * times["added"]:.1f} ms a tile besides the network'
     )
     if args.no_memory:
         return

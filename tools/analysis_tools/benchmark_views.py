@@ -106,7 +106,7 @@ def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[
             'MultiView, OpenCV': Compose(stock_pipeline(size, 'cv2')),
             'MultiView, Pillow': Compose(stock_pipeline(size, 'pillow')),
         }
-    calls = {name: timed(partial(load, one, paths)) for name, one in pipelines.items()}
+    calls = {name: timed(partial(load, pipeline, paths)) for name, pipeline in pipelines.items()}
     return {n: [images / took for took in times] for n, times in in_turns(calls, rounds).items()}
 
 

@@ -92,7 +92,9 @@ def build_metric(cfg: Config, classes: tuple, factor: int) -> SmallObjectMetric:
     """The config's metric if it is ours, else ours with its defaults."""
     settings = cfg.get('test_evaluator') or {}
     settings = settings if isinstance(settings, (list, tuple)) else [settings]
-    ours = [one for one in settings if str(one.get('type')).endswith('SmallObjectMetric')]
+    ours = [
+        setting for setting in settings if str(setting.get('type')).endswith('SmallObjectMetric')
+    ]
     options = dict(ours[0] if ours else {}, type='SmallObjectMetric', classwise=False)
     options['max_dets'] = options.get('max_dets', 100) * factor
     metric = METRICS.build(options)
@@ -100,7 +102,7 @@ def build_metric(cfg: Config, classes: tuple, factor: int) -> SmallObjectMetric:
     return metric
 
 
-def add(metric: SmallObjectMetric, mosaic: Mosaic, found: object, index: int) -> None:
+def add(metric: SmallObjectMetric, mosaic: Mosaic, predictions: object, index: int) -> None:
     """Give a metric the truth and the detections of a mosaic."""
     size = mosaic.image.shape[:2]
     metric.process(
@@ -108,7 +110,7 @@ def add(metric: SmallObjectMetric, mosaic: Mosaic, found: object, index: int) ->
         [
             dict(
                 img_id=index, img_path=f'mosaic {index}', ori_shape=size, img_shape=size,
-                pred_instances=found, gt_instances=mosaic.truth(False),
+                pred_instances=predictions, gt_instances=mosaic.truth(False),
                 ignored_instances=mosaic.truth(True),
             )
         ],

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     metrics = evaluate_images(counts, CANDIDATES, with_curves=False)
     print(format_table(metrics))
     points = choose_operating_points(
-        {name: one for name, one in metrics.items() if name != 'settings'}, args.max_fa
+        {name: values for name, values in metrics.items() if name != 'settings'}, args.max_fa
     )
     held_out = {
         name: {

@@ -136,7 +136,9 @@ def model_samples(args: argparse.Namespace) -> Iterator[Sample]:
             truth=sample.gt_sem_seg.data[0].cpu().numpy().astype(np.uint8),
         )
         if isinstance(outputs, (tuple, list)) and len(outputs) == 3:
-            maps['interior'], maps['boundary'] = (at_native(one, sample) for one in outputs[:2])
+            maps['interior'], maps['boundary'] = (
+                at_native(output, sample) for output in outputs[:2]
+            )
         yield Path(path).stem, read_picture(path), maps
 
 

@@ -85,17 +85,17 @@ def claim(out: Path, mode: str) -> None:
     Raises:
         UserError: It holds those of another mode, or other files.
     """
-    found, wanted = read_stamp(str(out), STAMP), dict(mode=mode, version=_VERSION)
-    if found is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    stamped, wanted = read_stamp(str(out), STAMP), dict(mode=mode, version=_VERSION)
+    if stamped is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             f'{out}: is not empty and has no {STAMP}, so it was not made here; choose another'
         )
-    if found not in (None, wanted):
+    if stamped not in (None, wanted):
         raise UserError(
-            f'{out}: holds maps made with {found or "a damaged stamp"}, but {wanted} is asked for; '
-            'remove it or choose another folder'
+            f'{out}: holds maps made with {stamped or "a damaged stamp"}, but {wanted} is asked '
+            'for; remove it or choose another folder'
         )
-    if found is None:
+    if stamped is None:
         atomic_write_json(out / STAMP, wanted)
 
 

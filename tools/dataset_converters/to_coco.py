@@ -116,12 +116,12 @@ def open_synthetic(
             f'{os.path.join(data_root, STAMP)}: damaged, expected the parameters of the set; '
             'make the set anew in another folder'
         )
-    other = {name: stamp.get(name) for name, value in asked.items() if stamp.get(name) != value}
-    if other:
-        options = ' '.join(f'--{name.replace("_", "-")} {asked[name]}' for name in other)
+    different = {name: stamp.get(name) for name, value in asked.items() if stamp.get(name) != value}
+    if different:
+        options = ' '.join(f'--{name.replace("_", "-")} {asked[name]}' for name in different)
         raise UserError(
-            f'{data_root}: was made with {other}, but {options} is given; leave the options out '
-            'to convert it as it is, or choose another folder'
+            f'{data_root}: was made with {different}, but {options} is given; leave the options '
+            'out to convert it as it is, or choose another folder'
         )
     return SmallObjectVOCDataset(
         ann_file,

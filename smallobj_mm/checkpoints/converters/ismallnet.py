@@ -108,23 +108,23 @@ def _rename(name: str) -> str | None:
     for theirs, ours in _FUSED.items():
         if name.startswith(f'{theirs}.'):
             return ours + _in_block(name.removeprefix(theirs))
-    if found := re.fullmatch(r'([bd])bkbone\.conv(\d)_0\.(\d)(\..+)', name):
-        stream, level, block, rest = found.groups()
+    if match := re.fullmatch(r'([bd])bkbone\.conv(\d)_0\.(\d)(\..+)', name):
+        stream, level, block, rest = match.groups()
         index = _STREAMS[stream][0]
         return f'backbone.streams.{index}.levels.{level}.{block}{_in_block(rest)}'
-    if found := re.fullmatch(r'decoder([bd])1\.conv(\d_\d)\.(\d)(\..+)', name):
-        stream, node, block, rest = found.groups()
+    if match := re.fullmatch(r'decoder([bd])1\.conv(\d_\d)\.(\d)(\..+)', name):
+        stream, node, block, rest = match.groups()
         return f'neck.streams.{_STREAMS[stream][0]}.nodes.{node}.{block}{_in_block(rest)}'
-    if found := re.fullmatch(r'decoder([bd])2\.conv0_4_final\.0(\..+)', name):
-        stream, rest = found.groups()
+    if match := re.fullmatch(r'decoder([bd])2\.conv0_4_final\.0(\..+)', name):
+        stream, rest = match.groups()
         return f'{_HEAD}.{_STREAMS[stream][1]}_final{_in_block(rest)}'
     # conv0_J_1x1 takes the last node of column J, which is on level 4 at J = 4: x(4, 0) has
     # taken the name that x(0, 4), which needs no convolution, leaves free.
-    if found := re.fullmatch(r'decoder([bd])2\.conv0_([1-4])_1x1\.(weight|bias)', name):
-        stream, level, kind = found.groups()
+    if match := re.fullmatch(r'decoder([bd])2\.conv0_([1-4])_1x1\.(weight|bias)', name):
+        stream, level, kind = match.groups()
         return f'{_HEAD}.{_STREAMS[stream][1]}_laterals.{level}.{kind}'
-    if found := re.fullmatch(r'decoder3\.conv([1-4])_1x1\.(weight|bias)', name):
-        return f'{_HEAD}.fusion_laterals.{found[1]}.{found[2]}'
+    if match := re.fullmatch(r'decoder3\.conv([1-4])_1x1\.(weight|bias)', name):
+        return f'{_HEAD}.fusion_laterals.{match[1]}.{match[2]}'
     return None
 
 

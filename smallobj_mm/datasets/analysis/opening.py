@@ -50,9 +50,9 @@ def open_datasets(
         raise FileNotFoundError(f'{path}: no such folder or file; give that of a data set')
     root = path
     for open_layout in (_open_voc, _open_coco, _open_masks, _open_yolo, _open_bosch):
-        found = open_layout(root, lists, check_images)
-        if found:
-            return found
+        datasets = open_layout(root, lists, check_images)
+        if datasets:
+            return datasets
     raise UserError(
         f'{path}: no supported data set recognized; expected Pascal VOC (JPEGImages, Annotations, '
         'ImageSets/Main/*.txt), COCO JSON, YOLO labels, images and masks, or the YAML of Bosch '
@@ -67,11 +67,11 @@ def _open_file(path: str, check_images: bool) -> Dict[str, BaseDataset]:
         return {osp.splitext(name)[0]: dataset}
     if _is_bosch(path):
         return {osp.splitext(name)[0]: _bosch(name, folder, check_images)}
-    found = {
+    datasets = {
         split: YOLOFolderDataset(split=split, ann_file=name, data_root=folder, lazy_init=True)
         for split in _SPLITS
     }
-    return _usable_yolo(found)
+    return _usable_yolo(datasets)
 
 
 def _open_voc(
@@ -113,7 +113,7 @@ def _open_coco(
         file = find_coco_json(root, split)
         if file is not None:
             files[split] = file
-    found: Dict[str, BaseDataset] = {}
+    datasets: Dict[str, BaseDataset] = {}
     classes = None
     for split, file in files.items():
         dataset = CocoBoxDataset(
@@ -124,8 +124,8 @@ def _open_coco(
             unknown_labels='drop',
         )
         classes = dataset.metainfo['classes']
-        found[split] = dataset
-    return found
+        datasets[split] = dataset
+    return datasets
 
 
 def _open_masks(
@@ -148,18 +148,18 @@ def _open_yolo(
         images = list_images(root)
         if not any(osp.isfile(label_path_of(image)) for image in images[:200]):
             return {}
-    found = {
+    datasets = {
         split: YOLOFolderDataset(split=split, data_root=root, lazy_init=True)
         for split in lists or _SPLITS
     }
-    return _usable_yolo(found)
+    return _usable_yolo(datasets)
 
 
-def _usable_yolo(found: Dict[str, Any]) -> Dict[str, BaseDataset]:
+def _usable_yolo(datasets: Dict[str, Any]) -> Dict[str, BaseDataset]:
     """The splits that are there; if none is, the error of the first."""
     missing: List[Exception] = []
     usable: Dict[str, BaseDataset] = {}
-    for split, dataset in found.items():
+    for split, dataset in datasets.items():
         try:
             dataset.full_init()
             usable[split] = dataset

@@ -136,21 +136,21 @@ def _annotations(tables: Dict[str, BoxTable]) -> List[str]:
     return lines or ['No box is inverted, empty, outside of its image, or there twice.']
 
 
-def _duplicates(found: NearDuplicates) -> List[str]:
+def _duplicates(duplicates: NearDuplicates) -> List[str]:
     lines = [
-        f'{found.near} of {found.total} validation images ({found.share:.1%}) are nearly the same '
-        f'as a training image (perceptual hash, {NEAR} of 63 bits differ or fewer)'
+        f'{duplicates.near} of {duplicates.total} validation images ({duplicates.share:.1%}) are '
+        f'nearly the same as a training image (perceptual hash, {NEAR} of 63 bits differ or fewer)'
     ]
-    if found.alarm:
+    if duplicates.alarm:
         lines[0] = 'ALARM: ' + lines[0]
         lines.append(
             f'More than {ALARM:.0%}: this split rewards memory, and says little about new scenes. '
             'Split by video, flight or place, with a gap in between.'
         )
-        for val, train, bits in found.pairs[:3]:
+        for val, train, bits in duplicates.pairs[:3]:
             lines.append(f'  {osp.basename(val)} and {osp.basename(train)}: {bits} bits differ')
-    if found.unreadable:
-        lines.append(f'{found.unreadable} images could not be read and were left out')
+    if duplicates.unreadable:
+        lines.append(f'{duplicates.unreadable} images could not be read and were left out')
     return lines
 
 

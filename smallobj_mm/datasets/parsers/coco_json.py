@@ -120,9 +120,9 @@ def _read(path: str) -> dict:
         )
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
-            found = f'{key} is {brief(content[key])}' if key in content else f'no {key}'
+            given = f'{key} is {brief(content[key])}' if key in content else f'no {key}'
             raise UserError(
-                f'{path}: {found}, found the keys {brief(sorted(content))}; expected the lists '
+                f'{path}: {given}, found the keys {brief(sorted(content))}; expected the lists '
                 'images, annotations and categories of COCO'
             )
     return content
@@ -145,11 +145,11 @@ def _category_names(content: dict, path: str) -> Dict[ImageId, str]:
         above[identity] = record.get('supercategory')
     heading = names.get(0)
     if heading is not None and len(names) > 1:
-        others = [above[identity] for identity in names if identity != 0]
+        parents = [above[identity] for identity in names if identity != 0]
         used = any(
             isinstance(a, dict) and a.get('category_id') == 0 for a in content['annotations']
         )
-        if not used and above[0] in (None, '', 'none') and all(o == heading for o in others):
+        if not used and above[0] in (None, '', 'none') and all(o == heading for o in parents):
             del names[0]
     if not names:
         raise UserError(f'{path}: categories is empty, expected at least one class')
@@ -163,8 +163,8 @@ def _category_names(content: dict, path: str) -> Dict[ImageId, str]:
 def _id(record: dict, key: str, where: str) -> ImageId:
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        found = f'{key} is {brief(value)}' if key in record else f'no {key}'
-        raise UserError(f'{where}: {found}, expected a number or a text')
+        given = f'{key} is {brief(value)}' if key in record else f'no {key}'
+        raise UserError(f'{where}: {given}, expected a number or a text')
     return value
 
 
@@ -173,8 +173,8 @@ def _parse_image(record: Any, where: str) -> CocoImage:
         raise UserError(f'{where}: found {brief(record)}, expected id and file_name')
     identity, name = _id(record, 'id', where), record.get('file_name')
     if not isinstance(name, str) or not name.strip():
-        found = f'file_name is {brief(name)}' if 'file_name' in record else 'no file_name'
-        raise UserError(f'{where}: {found}, expected the path of an image')
+        given = f'file_name is {brief(name)}' if 'file_name' in record else 'no file_name'
+        raise UserError(f'{where}: {given}, expected the path of an image')
     width: Any = record.get('width')
     height: Any = record.get('height')
     size = None

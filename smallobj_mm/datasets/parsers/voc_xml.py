@@ -87,9 +87,9 @@ def _parse_object(node: ET.Element, where: str) -> ObjectRecord:
     where = f'{where} ({brief(label)})'
     box = node.find('bndbox')
     if box is None:
-        found = ', '.join(f'<{child.tag[:40]}>' for child in node[:8]) or 'nothing'
+        tags = ', '.join(f'<{child.tag[:40]}>' for child in node[:8]) or 'nothing'
         raise UserError(
-            f'{where}: no <bndbox>, found {found}; expected <bndbox> with xmin, ymin, xmax, ymax '
+            f'{where}: no <bndbox>, found {tags}; expected <bndbox> with xmin, ymin, xmax, ymax '
             '(rotated boxes are not supported)'
         )
     x1, y1, x2, y2 = (_number(box.findtext(key), where, key) for key in _CORNERS)

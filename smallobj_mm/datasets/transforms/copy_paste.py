@@ -152,14 +152,14 @@ class BoxCopyPaste(BaseTransform):
         Returns:
             The sample; its image is a new one if anything was pasted.
         """
-        others = results.get('mix_results')
-        if others is None or not self.num_images:
+        mixed = results.get('mix_results')
+        if mixed is None or not self.num_images:
             pastes = np.random.random() < self.prob
         else:
-            pastes = bool(others)  # drawn in get_indexes
+            pastes = bool(mixed)  # drawn in get_indexes
         if not pastes:
             return results
-        samples = [results, *(others or [])]
+        samples = [results, *(mixed or [])]
         parts = [Annotations.read(sample, 'BoxCopyPaste') for sample in samples]
         weights = self._source_weights(samples, parts)
         sources = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])

@@ -180,14 +180,14 @@ class LoadImageStrict(LoadImageFromFile):
     def _eight_bits(self, path: str, img: np.ndarray) -> np.ndarray:
         """Scale an image of more than 8 bits, or say what it is."""
         low, high = float(img.min()), float(img.max())
-        found = f'{path}: an image of {img.dtype}, values {low:g} to {high:g}'
+        description = f'{path}: an image of {img.dtype}, values {low:g} to {high:g}'
         if self.high_bit_depth == 'error':
             raise UserError(
-                f"{found}, expected 8 bits; give LoadImageStrict high_bit_depth='scale' (each "
-                'image from its own range to 0..255) or convert the files to 8 bits'
+                f"{description}, expected 8 bits; give LoadImageStrict high_bit_depth='scale' "
+                '(each image from its own range to 0..255) or convert the files to 8 bits'
             )
         if not np.isfinite([low, high]).all():
             raise UserError(
-                f'{found}, expected finite values; replace the file or take it off the list'
+                f'{description}, expected finite values; replace the file or take it off the list'
             )
         return with_channels(to_eight_bits(img), gray=self.color_type.startswith('grayscale'))

@@ -81,25 +81,25 @@ class BetaMixUp(BaseTransform):
                 "BetaMixUp: the sample has no 'mix_results': use it in the pipeline of an mmdet "
                 'MultiImageMixDataset'
             )
-        others = results['mix_results']
-        if not others:
+        mixed = results['mix_results']
+        if not mixed:
             return results
-        if len(others) > 1:
+        if len(mixed) > 1:
             raise UserError(
-                f'BetaMixUp: found {len(others)} samples to mix in, expected 0 or 1 as get_indexes '
+                f'BetaMixUp: found {len(mixed)} samples to mix in, expected 0 or 1 as get_indexes '
                 'draws them'
             )
-        first, second = results['img'], others[0]['img']
+        first, second = results['img'], mixed[0]['img']
         if first.shape != second.shape or first.dtype != second.dtype:
             raise UserError(
                 f'BetaMixUp: {results.get("img_path", "an image")} is {first.dtype} '
-                f'{first.shape} and {others[0].get("img_path", "another")} is {second.dtype} '
+                f'{first.shape} and {mixed[0].get("img_path", "another")} is {second.dtype} '
                 f'{second.shape}: bring them to one size first, for example with MosaicAffine'
             )
         ratio = self._draw()
         blend = cv2.addWeighted(first, ratio, second, 1 - ratio, 0)
         results['img'] = blend.reshape(first.shape)
-        parts = [Annotations.read(sample, 'BetaMixUp') for sample in (results, others[0])]
+        parts = [Annotations.read(sample, 'BetaMixUp') for sample in (results, mixed[0])]
         Annotations.concatenate(parts).write(results)
         return results
 

@@ -33,7 +33,7 @@ def check_pair(owner: str, name: str, value: Any, low: float, high: float) -> tu
         UserError: If it is none.
     """
     pair = isinstance(value, (list, tuple)) and len(value) == 2
-    if not pair or not all(is_number(one, low, high) for one in value) or value[0] > value[1]:
+    if not pair or not all(is_number(number, low, high) for number in value) or value[0] > value[1]:
         raise UserError(
             f'{owner}: {name} is {value!r}, expected (smallest, largest) within [{low:g}, {high:g}]'
         )

@@ -41,7 +41,7 @@ class AugmentedViews(BaseTransform):
     def __init__(self, views: Sequence[Pipeline]) -> None:
         _check_views(views)
         self.pipelines = [Compose(pipeline) for pipeline in views]
-        self.local_grid = _local_grid([one.transforms for one in self.pipelines])
+        self.local_grid = _local_grid([branch.transforms for branch in self.pipelines])
 
     def transform(self, results: dict) -> dict:
         """Make the views."""
@@ -89,10 +89,10 @@ def _local_grid(pipelines: Sequence[Sequence[Callable]]) -> int | None:
     lasts = [transforms[-1] if transforms else None for transforms in pipelines]
     for i, last in enumerate(lasts):
         if isinstance(last, LocalCrops) != (i >= 2):
-            found = 'nothing' if last is None else type(last).__name__
+            kind = 'nothing' if last is None else type(last).__name__
             expected = 'a whole view' if i < 2 else 'LocalCrops'
             raise UserError(
-                f'AugmentedViews: views[{i}] ends in {found}, expected {expected}: the first two '
+                f'AugmentedViews: views[{i}] ends in {kind}, expected {expected}: the first two '
                 'views are whole, all others local'
             )
     grids = sorted({last.grid for last in lasts if isinstance(last, LocalCrops)})

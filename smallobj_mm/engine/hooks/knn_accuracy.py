@@ -127,7 +127,7 @@ class KNNAccuracyHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         training = model.training
         model.eval()
-        found = []
+        batches = []
         for batch in loader:
             data = model.data_preprocessor(batch, False)
             maps = model.extract_feat(data['inputs'])
@@ -138,12 +138,12 @@ class KNNAccuracyHook(Hook):
                         f'KNNAccuracyHook: {sample.get("img_path", "an image")} has no label; '
                         'expected a data set with labels (with_label=True), or take the hook out'
                     )
-                found.append((feature, int(sample.gt_label)))
+                batches.append((feature, int(sample.gt_label)))
         model.train(training)
-        found = collect_results(
-            found, len(cast(Sized, loader.dataset)), device='gpu'
+        batches = collect_results(
+            batches, len(cast(Sized, loader.dataset)), device='gpu'
         )  # by any backend
-        if found is None:
+        if batches is None:
             return None
-        features, labels = zip(*found)
+        features, labels = zip(*batches)
         return torch.stack(features), torch.tensor(labels)

@@ -62,10 +62,10 @@ class ProbabilityMapHook(Hook):
                     'meta_keys of the last step of the test pipeline'
                 )
             name = Path(path).stem
-            other = self._written.setdefault(name, path)
-            if other != path:
+            written = self._written.setdefault(name, path)
+            if written != path:
                 raise UserError(
-                    f'ProbabilityMapHook: {path} has the name of {other}: both maps '
+                    f'ProbabilityMapHook: {path} has the name of {written}: both maps '
                     f'would be {name}.png; rename one of the images'
                 )
             probability = foreground_probability(sample, f'ProbabilityMapHook: {path}')

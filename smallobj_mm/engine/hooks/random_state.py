@@ -129,7 +129,7 @@ def set_random_state(state: dict) -> None:
     )
     torch.set_rng_state(state['torch'].cpu())
     if torch.cuda.is_available() and len(state['cuda']) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([one.cpu() for one in state['cuda']])
+        torch.cuda.set_rng_state_all([state_of_device.cpu() for state_of_device in state['cuda']])
 
 
 def _seed_all(seed: int, step: int, rank: int) -> None:

@@ -89,7 +89,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Write, point to it, then remove the oldest: the stock method in another order."""
         outdated = []
         if self.max_keep_ckpts > 0:
-            kept = [one for one in self.keep_ckpt_ids if one != step] + [step]
+            kept = [saved for saved in self.keep_ckpt_ids if saved != step] + [step]
             outdated = kept[: -self.max_keep_ckpts]
             self.keep_ckpt_ids.clear()
             self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
@@ -109,8 +109,10 @@ class SafeCheckpointHook(CheckpointHook):
         if not is_main_process():
             return
         atomic_write_text(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt)
-        for one in outdated:
-            self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(one)))
+        for saved in outdated:
+            self._remove(
+                self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(saved))
+            )
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """Keep the previous best until the new one, and the last that names it, are written."""

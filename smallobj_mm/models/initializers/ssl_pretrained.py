@@ -51,17 +51,17 @@ class SSLPretrainedInit:
         if self.checkpoint is None:
             initialize(module, _RANDOM)
             return
-        found = dict(flatten_tensors(load_plain(self.checkpoint)))
+        tensors = dict(flatten_tensors(load_plain(self.checkpoint)))
         expected = module.state_dict()
         prefix = self.prefix
         if prefix is None:
-            prefix = find_prefix(set(found), list(expected))
+            prefix = find_prefix(set(tensors), list(expected))
         here = {
-            name.removeprefix(prefix): t for name, t in found.items() if name.startswith(prefix)
+            name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)
         }
         missing = [name for name in expected if name not in here]
         misshapen = [n for n in expected if n in here and here[n].shape != expected[n].shape]
-        self._check(expected, found, here, missing, misshapen)
+        self._check(expected, tensors, here, missing, misshapen)
 
         fits = {n: here[n] for n in expected if n in here and n not in misshapen}
         module.load_state_dict(fits, strict=False)
@@ -74,7 +74,7 @@ class SSLPretrainedInit:
         )
 
     def _check(
-        self, expected: dict, found: dict, here: dict, missing: list[str], misshapen: list[str]
+        self, expected: dict, tensors: dict, here: dict, missing: list[str], misshapen: list[str]
     ) -> None:
         # Counters of batches are absent from older files and without effect on the network.
         lost = [name for name in missing if not name.endswith(COUNTER)] + misshapen
@@ -92,7 +92,7 @@ class SSLPretrainedInit:
             what += f'; of another shape: {_some(shapes)}'
         raise UserError(
             f'{self.checkpoint}: {what}; expected names like {next(iter(expected))!r}, found '
-            f'{_some(list(found))}; give a ResNet-18 checkpoint with torchvision names, '
+            f'{_some(list(tensors))}; give a ResNet-18 checkpoint with torchvision names, '
             "the right 'prefix', or strict=False to take what fits"
         )
 

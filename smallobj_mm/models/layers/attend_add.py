@@ -27,12 +27,12 @@ def _without_autocast(function: Method) -> Method:
     """A method of an autograd function whose types are what it says they are."""
 
     @functools.wraps(function)
-    def run(ctx: Any, x: Tensor, *others: Tensor) -> Any:
+    def run(ctx: Any, x: Tensor, *tensors: Tensor) -> Any:
         device = x.device.type
         if not torch.amp.is_autocast_available(device):  # 'meta', for one
-            return function(ctx, x, *others)
+            return function(ctx, x, *tensors)
         with torch.autocast(device, enabled=False):
-            return function(ctx, x, *others)
+            return function(ctx, x, *tensors)
 
     return cast(Method, run)
 

@@ -146,9 +146,9 @@ class SoftIoULoss(nn.Module):
             intersection = (probability * target).sum(dims)
         else:
             intersection = torch.minimum(probability, target).sum(dims)
-        found, wanted = probability.sum(dims), target.sum(dims)
-        iou = (intersection + self.smooth) / (found + wanted - intersection + self.smooth)
-        return iou, found, wanted
+        predicted, wanted = probability.sum(dims), target.sum(dims)
+        iou = (intersection + self.smooth) / (predicted + wanted - intersection + self.smooth)
+        return iou, predicted, wanted
 
 
 @MODELS.register_module()
@@ -194,9 +194,9 @@ class ScaleAwareIoULoss(SoftIoULoss):
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss; shapes as those of `MapBCELoss`."""
-        iou, found, wanted = self.overlap_of_images(logits, target, valid)
+        iou, predicted, wanted = self.overlap_of_images(logits, target, valid)
         if self._warm():
-            less, more = torch.minimum(found, wanted), torch.maximum(found, wanted)
+            less, more = torch.minimum(predicted, wanted), torch.maximum(predicted, wanted)
             iou = iou * (less + self.smooth) / (more + self.smooth)
         return self.loss_weight * (1 - iou).mean()
 

@@ -15,7 +15,7 @@ from smallobj_mm.utils.errors import UserError
 
 def is_list_of_numbers(value: Any, least: float) -> bool:
     """Whether ``value`` is a list or tuple, not empty, of numbers of ``least`` or more."""
-    numbers = isinstance(value, (list, tuple)) and all(is_number(one, least) for one in value)
+    numbers = isinstance(value, (list, tuple)) and all(is_number(item, least) for item in value)
     return numbers and len(value) > 0
 
 
@@ -63,11 +63,11 @@ def check_stages(
             f'DetSim: backbone.out_indices is {tuple(indices)}, which are {len(indices)} stages, '
             f'expected {stages}, one for each of neck.in_channels {widths}'
         )
-    found = stage_channels(backbone)
-    if found not in (None, widths):
+    channels = stage_channels(backbone)
+    if channels not in (None, widths):
         raise UserError(
             f'DetSim: neck.in_channels is {widths}, expected the channels of the stages of the '
-            f'backbone {found}'
+            f'backbone {channels}'
         )
     if len(head.stages) != stages:
         raise UserError(

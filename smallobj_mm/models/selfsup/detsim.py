@@ -108,10 +108,10 @@ class DetSim(BaseSelfSupervisor):
                 'or more; make them with AugmentedViews and PackViews'
             )
         pooled = [self.pooled_features(view) for view in inputs[:2]]
-        found, expected = tuple(y.shape[1] for y in pooled[0]), tuple(self.neck.in_channels)
-        if found != expected:
+        channels, expected = tuple(y.shape[1] for y in pooled[0]), tuple(self.neck.in_channels)
+        if channels != expected:
             raise UserError(
-                f'DetSim: the backbone gives maps of {found} channels, expected {expected}, '
+                f'DetSim: the backbone gives maps of {channels} channels, expected {expected}, '
                 'neck.in_channels; correct the latter or backbone.out_indices'
             )
         projected = [self.neck(features) for features in pooled]
@@ -120,11 +120,11 @@ class DetSim(BaseSelfSupervisor):
         for i, weight in enumerate(self.stage_weights):
             losses[f'loss_similarity_stage{i + 1}'] = weight * (there[i] + back[i])
         if len(inputs) > 2:
-            made = data_samples[0].get('local_grid') if data_samples else None
-            if made not in (None, self.local_grid):
+            local_grid = data_samples[0].get('local_grid') if data_samples else None
+            if local_grid not in (None, self.local_grid):
                 raise UserError(
-                    f'DetSim: local_grid is {self.local_grid}, but LocalCrops made a grid of {made}'
-                    '; give both the same number'
+                    f'DetSim: local_grid is {self.local_grid}, but LocalCrops made a grid of '
+                    f'{local_grid}; give both the same number'
                 )
             losses.update(self._local_losses(inputs[2:], projected))
         if self.auxiliary_head is not None:

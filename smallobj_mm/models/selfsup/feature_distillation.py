@@ -179,13 +179,13 @@ class FeatureDistillation(BaseSelfSupervisor):
         return terms
 
     def _check(self, own: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
-        found = [tuple(m.shape[1:]) for m in own], [tuple(m.shape[1:]) for m in wanted]
-        channels = tuple(s[0] for s in found[0]), tuple(s[0] for s in found[1])
-        sizes = [s[1:] for s in found[0]], [s[1:] for s in found[1]]
+        shapes = [tuple(m.shape[1:]) for m in own], [tuple(m.shape[1:]) for m in wanted]
+        channels = tuple(s[0] for s in shapes[0]), tuple(s[0] for s in shapes[1])
+        sizes = [s[1:] for s in shapes[0]], [s[1:] for s in shapes[1]]
         if channels != (self.student_channels, self.teacher_channels) or sizes[0] != sizes[1]:
             raise UserError(
-                f'FeatureDistillation: the student gives maps of {found[0]}, the teacher of '
-                f'{found[1]} (channels, height, width), expected the channels '
+                f'FeatureDistillation: the student gives maps of {shapes[0]}, the teacher of '
+                f'{shapes[1]} (channels, height, width), expected the channels '
                 f'{self.student_channels} and {self.teacher_channels} and the same sizes; correct '
                 'their out_indices, student_channels or teacher_channels'
             )

@@ -118,7 +118,7 @@ def _check_views(pipeline: list[dict], model: str) -> None:
     """
     every = [step for step in pipeline if _name(step) != 'TestTimeAug']
     for step in pipeline:
-        every += [one for branch in step.get('transforms') or () for one in branch]
+        every += [view for branch in step.get('transforms') or () for view in branch]
     if not any(_name(step) == 'FlipTurn' for step in every):
         return
     if model != _PROBABILITY:
@@ -127,7 +127,7 @@ def _check_views(pipeline: list[dict], model: str) -> None:
             'that undoes it'
         )
     keys = [step.get('meta_keys', ()) for step in every if _name(step).startswith('Pack')]
-    if any('tta_view' not in one for one in keys):
+    if any('tta_view' not in view for view in keys):
         raise UserError(
             "tta_pipeline has FlipTurn and packing without 'tta_view', expected it in the "
             'meta_keys of the last step'
