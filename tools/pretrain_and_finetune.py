@@ -237,9 +237,9 @@ def draw_rows(detectors: dict[str, Stage]) -> list[dict[str, np.ndarray]]:
 
 def draw_truth(image: np.ndarray, objects: list[dict], classes: Sequence[str]) -> np.ndarray:
     """The labeled boxes of an image."""
-    kept = [one for one in objects if not one.get('ignore_flag')]
-    boxes = np.array([one['bbox'] for one in kept], dtype=np.float64).reshape(-1, 4)
-    labels = np.array([one['bbox_label'] for one in kept], dtype=np.int64)
+    kept = [instance for instance in objects if not instance.get('ignore_flag')]
+    boxes = np.array([instance['bbox'] for instance in kept], dtype=np.float64).reshape(-1, 4)
+    labels = np.array([instance['bbox_label'] for instance in kept], dtype=np.int64)
     return draw_sample(image, boxes, labels, np.zeros((0, 4)), classes)
 
 
@@ -253,8 +253,8 @@ def main() -> None:
         stages = [*([] if pretrain is None else [pretrain]), *detectors]
         if pretrain is not None:
             stamp, settings = work_dir / 'backbone.json', settings_of_weights(pretrain.cfg)
-            made = [s.folder for s in stages if s.begun and s.name != 'random']
-            check_made_before(stamp, settings, [backbone] * backbone.is_file() + made)
+            existing = [s.folder for s in stages if s.begun and s.name != 'random']
+            check_made_before(stamp, settings, [backbone] * backbone.is_file() + existing)
             atomic_write_json(stamp, settings, indent=2)
         for stage in stages:
             stage.write()

@@ -146,13 +146,13 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         bases = [osp.dirname(list_file), *bases]
         for entry in read_id_list(list_file):
             candidates = [osp.normpath(osp.join(base, entry)) for base in bases]
-            found = next((path for path in candidates if self.files.has(path)), None)
-            if found is None:
+            image = next((path for path in candidates if self.files.has(path)), None)
+            if image is None:
                 raise FileNotFoundError(
                     f'{list_file}: names {entry!r}, which does not exist (looked for '
                     f'{candidates[0]!r}); add it or take it off the list'
                 )
-            images.append(found)
+            images.append(image)
         return images
 
     def iter_records(self) -> Iterable[ImageRecord]:

@@ -64,9 +64,9 @@ def read_pretrain_config(config: str, images: str, options: Mapping) -> Config:
     kind = dataset.get('type', '')
     kind = kind if isinstance(kind, str) else kind.__name__
     if kind.split('.')[-1] != 'ImageTreeDataset' and 'data_root' not in dataset:
-        found = f'is a {kind}' if kind else 'not found'
+        description = f'is a {kind}' if kind else 'not found'
         raise UserError(
-            f'config {config}: train_dataloader.dataset {found}, expected one '
+            f'config {config}: train_dataloader.dataset {description}, expected one '
             'ImageTreeDataset, whose data_root becomes the folder of images; give such a config '
             'to --pretrain-config, for instance configs/detsim/detsim_r18_folder.py'
         )
@@ -192,41 +192,41 @@ def check_fit(pretrain: Config, finetune: Config, pretrain_name: str, finetune_n
     Raises:
         UserError: If one is missing there or has another shape.
     """
-    others = missing_tensors(pretrain, finetune)
-    if others:
+    missing = missing_tensors(pretrain, finetune)
+    if missing:
         raise UserError(
-            f'config {finetune_name}: {len(others)} of the {len(backbone_tensors(finetune))} '
-            f'tensors of its backbone are not in the pretrained one, the first is {others[0]}; '
+            f'config {finetune_name}: {len(missing)} of the {len(backbone_tensors(finetune))} '
+            f'tensors of its backbone are not in the pretrained one, the first is {missing[0]}; '
             f'expected the depth, width and stem of the backbone of {pretrain_name}; give a '
             'config with such a ResNet'
         )
 
 
-def check_made_before(stamp: Path, settings: dict, made: list[Path]) -> None:
+def check_made_before(stamp: Path, settings: dict, existing: list[Path]) -> None:
     """Refuse what an earlier call has made from other images or settings.
 
     Args:
         stamp: File of the settings of the earlier call.
         settings: Those of this call, as JSON holds them.
-        made: What the earlier call has made and this one would go on from.
+        existing: What the earlier call has made and this one would go on from.
 
     Raises:
         UserError: If there is something and it is not known to be made with these settings.
     """
-    found = read_stamp(str(stamp.parent), stamp.name)
-    if not made or found == settings:
+    stamped = read_stamp(str(stamp.parent), stamp.name)
+    if not existing or stamped == settings:
         return
-    if not found:
+    if not stamped:
         what = f'no {stamp.name} tells what they were made from'
     else:
-        before, now = dict(leaves(found)), dict(leaves(settings))
+        before, now = dict(leaves(stamped)), dict(leaves(settings))
         differ = [k for k in dict.fromkeys([*now, *before]) if now.get(k) != before.get(k)]
         shown = [f'{k} was {before.get(k)!r}, is now {now.get(k)!r}' for k in differ[:3]]
         shown += [f'and {len(differ) - 3} more'] * (len(differ) > 3)
         what = 'made before with other settings of the pretraining: ' + '; '.join(shown)
     raise UserError(
-        f'{" and ".join(map(str, made))}: {what}; give another --work-dir, or delete '
-        f'{"them" if len(made) > 1 else "it"} to pretrain anew'
+        f'{" and ".join(map(str, existing))}: {what}; give another --work-dir, or delete '
+        f'{"them" if len(existing) > 1 else "it"} to pretrain anew'
     )
 
 

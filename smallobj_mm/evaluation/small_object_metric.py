@@ -161,19 +161,19 @@ class SmallObjectMetric(BaseMetric):
         self, images: list[dict], classes: Sequence[str], per_class: dict, overall: dict
     ) -> str:
         num_classes = len(classes)
-        objects, found = (
+        objects, detections = (
             np.bincount(np.concatenate([image[key] for image in images]), minlength=num_classes)
             for key in ('gt_labels', 'labels')
         )
         rows = [['class', 'objects', 'detections', *COLUMNS]]
         if self.classwise:
             rows += [
-                [name, objects[index], found[index]]
+                [name, objects[index], detections[index]]
                 + [_cell(per_class[column][index]) for column in COLUMNS]
                 for index, name in enumerate(classes)
             ]
         rows.append(
-            ['mean of classes', objects.sum(), found.sum()]
+            ['mean of classes', objects.sum(), detections.sum()]
             + [_cell(overall[column]) for column in COLUMNS]
         )
         boxes = np.concatenate([image['gt_boxes'] for image in images])

@@ -43,10 +43,10 @@ def list_parts(inputs: Iterable[PathLike], part_size: int) -> list[dict]:
     parts: list[dict] = []
     paths: list[str] = []
     for given in inputs:
-        one = os.fspath(given)
-        tables = _parquet_files(one)
+        name = os.fspath(given)
+        tables = _parquet_files(name)
         if not tables:
-            sources = list_sources(one)
+            sources = list_sources(name)
             videos = [s.path for s in sources if s.path.lower().endswith(VIDEO_SUFFIXES)]
             if videos:
                 raise UserError(f'{videos[0]}: a video; the Ray engine takes images alone')

@@ -57,7 +57,7 @@ def processor_seconds() -> np.ndarray:
         used[int(folder)] = sum(map(int, fields[11:15]))
         if '(ray::MapWorker' in name:
             infers.add(int(folder))
-    mine = [one for one in used if os.getpid() in ancestors(one, parents)]
+    mine = [process for process in used if os.getpid() in ancestors(process, parents)]
     return np.array([sum(used[o] for o in mine if o in infers), sum(used[o] for o in mine)]) / TICKS
 
 
@@ -91,7 +91,7 @@ def measured(images: int) -> np.ndarray:
 def rates(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
     """Images per second between two measurements."""
     images, *seconds = (after - before).tolist()
-    return {name: images / one for name, one in zip(('clock', 'core', 'all'), seconds)}
+    return {name: images / took for name, took in zip(('clock', 'core', 'all'), seconds)}
 
 
 def on_ray(folder: str, config: str, workers: int, part_size: int) -> dict[str, float]:
