@@ -39,11 +39,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def alone(inferencer: SmallObjectInferencer, sources: list[Source], batch_size: int) -> None:
+def alone(inferencer: SmallObjectInferencer, items: list[dict], batch_size: int) -> None:
     """Run the network, with frames that are prepared already."""
-    item = inferencer.preparer.prepare(inferencer.read(sources[0]), sources[0].path)
-    for first in range(0, len(sources), batch_size):
-        inferencer.predict_prepared([item] * min(batch_size, len(sources) - first))
+    for first in range(0, len(items), batch_size):
+        inferencer.predict_prepared(items[first : first + batch_size])
 
 
 def whole(
@@ -65,10 +64,11 @@ def main() -> None:
     args = parse_args()
     inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
     sources = list(itertools.islice(list_sources(args.video), args.frames))
+    items = [inferencer.preparer.prepare(inferencer.read(s), s.path) for s in sources]
     device = next(inferencer.model.parameters(), torch.zeros(0)).device
     times = in_turns(
         {
-            'network': timed(partial(alone, inferencer, sources, args.batch_size), device),
+            'network': timed(partial(alone, inferencer, items, args.batch_size), device),
             'run': timed(
                 partial(whole, inferencer, sources, args.batch_size, args.video_out), device
             ),
