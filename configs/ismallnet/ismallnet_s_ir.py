@@ -18,7 +18,7 @@ epoch_length = 2000  # crops
 
 # -------- changed sometimes --------
 load_from = 'ismallnet_s_nuaa'  # a model that ships, or a file; None: from the beginning
-lr = 8e-4
+lr = 2e-3
 # of the network, such as channels and edge_weight: those of _base_/models/ismallnet_s.py
 
 # -------- never changed: where the values above go --------

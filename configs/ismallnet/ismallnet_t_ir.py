@@ -17,7 +17,7 @@ batch_size = 10  # crops
 epoch_length = 2000  # crops
 
 # -------- changed sometimes --------
-lr = 1e-3
+lr = 3e-3
 # of the network, such as channels and edge_weight: those of _base_/models/ismallnet_t.py
 
 # -------- never changed: where the values above go --------

@@ -18,9 +18,9 @@ load = dict(
     ],
     max_mib=cache_mib,
 )
-# Native resolution in three of ten crops. Below 1 the part that is cut is larger than the crop;
+# Native resolution in six of ten crops. Below 1 the part that is cut is larger than the crop;
 # images that are smaller still are mirrored beyond their borders.
-crop = dict(type='ScaledTargetCrop', size=crop_size, scale=(0.67, 2.0), scale_prob=0.7, prob=0.75)
+crop = dict(type='ScaledTargetCrop', size=crop_size, scale=(0.67, 2.0), scale_prob=0.4, prob=0.75)
 crop_large = dict(crop, scale=(0.4, 1.25))  # backgrounds that are larger than a crop
 nuaa = dict(
     type='IRSTDDataset',
@@ -61,20 +61,20 @@ photographs = dict(
 before_pasting = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomRot90', prob=0.75),
-    dict(type='RandomClutter', kinds=('line', 'edge', 'structure'), prob=0.15),
+    dict(type='RandomClutter', kinds=('line', 'edge', 'structure'), prob=0.1),
 ]
-pasting = dict(type='TargetCopyPaste', num_targets=(1, 3), prob=0.4, empty_prob=0.5)
-drawing = dict(type='SyntheticTargets', num_targets=(1, 3), prob=0.2, empty_prob=0.4)
+pasting = dict(type='TargetCopyPaste', num_targets=(1, 3), prob=0.3, empty_prob=0.5)
+drawing = dict(type='SyntheticTargets', num_targets=(1, 3), prob=0.1, empty_prob=0.4)
 after_pasting = [  # as light, detector and file meet them
-    dict(type='RandomDefocus', prob=0.2),
-    dict(type='RandomVignetting', prob=0.15),
-    dict(type='RandomSensorNoise', prob=0.35),
-    dict(type='RandomFixedPattern', prob=0.25),
-    dict(type='RandomClutter', kinds=('hot_pixel',), prob=0.15),
-    dict(type='RandomIRIntensity', prob=0.6),
+    dict(type='RandomDefocus', prob=0.1),
+    dict(type='RandomVignetting', prob=0.1),
+    dict(type='RandomSensorNoise', prob=0.2),
+    dict(type='RandomFixedPattern', prob=0.1),
+    dict(type='RandomClutter', kinds=('hot_pixel',), prob=0.1),
+    dict(type='RandomIRIntensity', prob=0.5),
     dict(type='RandomPolarity', prob=0.05),
-    dict(type='RandomBitDepth', prob=0.15),
-    dict(type='RandomJPEG', prob=0.15),
+    dict(type='RandomBitDepth', prob=0.1),
+    dict(type='RandomJPEG', prob=0.1),
     dict(type='RepeatGrey'),
     dict(type='LabelDecoupling', mode='exact'),
     dict(type='PackIRSTDInputs'),
@@ -101,7 +101,7 @@ train_dataloader = dict(
     dataset=dict(
         type='WeightedMixtureDataset',
         datasets=[nuaa, nudt, hituav, svanstrom, photographs],
-        weights=[0.3, 0.3, 0.15, 0.15, 0.1],
+        weights=[0.3, 0.4, 0.1, 0.1, 0.1],
         length=epoch_length,
         pipeline=train_pipeline,
     ),

@@ -7,7 +7,7 @@ _base_ = ['./ir_mixture.py']
 train_dataloader = dict(
     dataset=dict(
         datasets=[_base_.nudt, _base_.hituav, _base_.svanstrom, _base_.photographs],
-        weights=[0.6, 0.15, 0.15, 0.1],
+        weights=[0.7, 0.1, 0.1, 0.1],
         pipeline=[
             *_base_.before_pasting,
             dict(_base_.pasting, sources=[_base_.nudt]),
