@@ -19,7 +19,6 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from PIL import Image
 
@@ -44,7 +43,7 @@ def execute(notebook: dict, folder: Path) -> list[list[dict]]:
     ipython.get_ipython = lambda: ipython  # type: ignore[attr-defined]
     display.display = lambda value: shown.append(as_output(value))  # type: ignore[attr-defined]
     modules = {'IPython': ipython, 'IPython.display': display}
-    with working_in(folder), mock.patch.dict(sys.modules, modules):
+    with working_in(folder), standing_in(modules):
         for cell in notebook['cells']:
             if cell['cell_type'] != 'code':
                 continue
@@ -62,6 +61,21 @@ def execute(notebook: dict, folder: Path) -> list[list[dict]]:
                 shown.insert(0, dict(output_type='stream', name='stdout', text=printed.getvalue()))
             outputs.append(list(shown))
     return outputs
+
+
+@contextlib.contextmanager
+def standing_in(modules: dict[str, types.ModuleType]) -> Iterator[None]:
+    """Modules under their names; others that are imported meanwhile stay imported."""
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
 
 
 @contextlib.contextmanager

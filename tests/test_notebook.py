@@ -47,6 +47,17 @@ def test_it_is_stored_with_small_outputs(notebook):
     assert '/root' not in PAGE.read_text() and 'Traceback' not in PAGE.read_text()
 
 
+def test_imports_of_cells_stay(tmp_path):
+    """A module that is imported a second time registers its components a second time."""
+    before = dict(sys.modules)
+    (tmp_path / 'imported_by_a_cell.py').write_text('')
+    cell = dict(cell_type='code', source=["sys_path = __import__('sys').path\n",
+                "sys_path.insert(0, '.')\n", 'import imported_by_a_cell\n',
+                'del sys_path[0]\n', 'import IPython'])  # fmt: skip
+    notebook_runner.execute(dict(cells=[cell]), tmp_path)
+    assert sys.modules.pop('imported_by_a_cell') and dict(sys.modules) == before
+
+
 def test_a_failing_cell_is_an_error(tmp_path):
     cell = dict(cell_type='code', source=['x = 1\n', 'x / 0'])
     with pytest.raises(ZeroDivisionError):
