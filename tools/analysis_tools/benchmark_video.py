@@ -24,6 +24,8 @@ from smallobj_mm.inference.result_folder import ResultFolder
 from smallobj_mm.inference.video_results import VideoResults
 from smallobj_mm.utils.errors import errors_in_one_line
 
+SCORE = 0.3  #: Least score of boxes, as of tools/infer.py.
+
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
@@ -53,7 +55,8 @@ def whole(
         results = ResultFolder(folder, inferencer, {})
         videos = VideoResults(results, False, mark)
         with WriteBehind(videos.add) as add:
-            for result in inferencer.stream(sources, batch_size, tile=None):
+            threshold = SCORE if inferencer.task == 'detection' else None
+            for result in inferencer.stream(sources, batch_size, None, threshold=threshold):
                 add(result)
         videos.finish()
         results.summarize()
