@@ -18,6 +18,7 @@ import smallobj_mm  # noqa: F401, I001  (compat before anything imports mmcv or 
 import argparse
 import copy
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import DefaultScope
 
+from smallobj_mm.benchmark.training_time import measure_training_time
 from smallobj_mm.engine.optim.amp import enable_amp
 from smallobj_mm.engine.pretraining_chain import (
     ARMS,
@@ -36,7 +38,6 @@ from smallobj_mm.engine.pretraining_chain import (
     read_pretrain_config,
     settings_of_weights,
 )
-from smallobj_mm.engine.training_time import duration, measure_training_time
 from smallobj_mm.evaluation.run_summary import main_metric, read_curve
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.registry import DATASETS
@@ -146,9 +147,9 @@ class Stage:
         if self.amp:
             enable_amp(cfg)
         time = measure_training_time(cfg)
+        whole = timedelta(seconds=round(time.seconds))
         print(
-            f'== {self.name}: {time.steps} steps of {time.step:.2g} s, {duration(time.seconds)} '
-            'besides evaluations',
+            f'== {self.name}: {time.steps} steps of {time.step:.2g} s, {whole} besides evaluations',
             flush=True,
         )
         return time.seconds
@@ -260,7 +261,7 @@ def main() -> None:
             stage.write()
         total = sum([stage.estimate() for stage in stages if not stage.begun])
         if total:
-            print(f'== in all about {duration(total)} on this machine', flush=True)
+            print(f'== in all about {timedelta(seconds=round(total))} on this machine', flush=True)
         if pretrain is not None:
             pretrain_backbone(pretrain, backbone)
         for stage in detectors:

@@ -76,7 +76,7 @@ def test_two_processes_train_the_detector(trained):
     metrics = json.loads((folder / 'work/val.json').read_text())
     assert metrics['count/counted'] == metrics['count/distinct'] == 3
     assert 'smallobj/AP50' in metrics
-    assert output.count('ormalisation is switched off') == 1
+    assert output.count('ormalization is switched off') == 1
     first, second = (
         torch.load(folder / f'work/rank{rank}.pt', weights_only=True) for rank in (0, 1)
     )

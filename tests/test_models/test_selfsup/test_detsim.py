@@ -190,7 +190,7 @@ def test_errors():
     with pytest.raises(ValueError, match='expected a number of 0 or more'):
         AugmentationAwareHead(dict(crop=-1))
     with pytest.raises(ValueError, match='expected a number of 0 or more'):
-        AugmentationAwareHead(dict(color=1))
+        AugmentationAwareHead(dict(colour=1))
     with pytest.raises(ValueError, match='a list of two views or more'):
         build(None)(torch.zeros(2, 3, 32, 32), [], mode='loss')
     with pytest.raises(ValueError, match='no crop_difference'):

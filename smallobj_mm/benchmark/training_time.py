@@ -6,16 +6,17 @@ from __future__ import annotations
 import copy
 import statistics
 import tempfile
-import time
 from typing import NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from smallobj_mm.engine.runner import build_runner
 from smallobj_mm.utils.errors import UserError
 
-from .runner import build_runner
+from .timing import clock
 
 #: Steps that are left out: the first allocates memory and starts the workers.
 WARM_UP = 1
@@ -54,10 +55,11 @@ class _StepClock(Hook):
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.marks: list[float] = []  # s; of the start and of the ends of steps
+        self.now = clock('cuda' if torch.cuda.is_available() else 'cpu')
 
     def before_train(self, runner: Runner) -> None:
         """Note the start."""
-        self.marks.append(time.perf_counter())
+        self.marks.append(self.now())
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
@@ -67,7 +69,7 @@ class _StepClock(Hook):
         Raises:
             _Enough: All steps are over.
         """
-        self.marks.append(time.perf_counter())
+        self.marks.append(self.now())
         if len(self.marks) > self.steps:
             raise _Enough
 
@@ -91,31 +93,20 @@ def measure_training_time(cfg: Config, steps: int = 4) -> TrainingTime:
     cfg.experiment_name = f'{cfg.get("experiment_name") or "training"}_steps'
     cfg.visualizer = dict(cfg.get('visualizer') or dict(type='Visualizer'), vis_backends=[])
     cfg.visualizer['name'] = cfg.experiment_name
-    clock = _StepClock(WARM_UP + steps)
+    steps_seen = _StepClock(WARM_UP + steps)
     with tempfile.TemporaryDirectory(prefix='smallobj_mm_') as folder:
         cfg.work_dir = folder
         runner = build_runner(cfg)
-        runner.register_hook(clock)
+        runner.register_hook(steps_seen)
         try:
             runner.train()
         except _Enough:
             pass
         total = runner.max_iters
-    took = [end - start for start, end in zip(clock.marks, clock.marks[1:])]
+    took = [end - start for start, end in zip(steps_seen.marks, steps_seen.marks[1:])]
     if not took:
         raise UserError(
             f'{cfg.experiment_name}: no step of training, expected one or more; see the sizes of '
             'the training set and of a batch'
         )
     return TrainingTime(int(total), statistics.median(took[WARM_UP:] or took))
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: '40 s', '12 min', '3.5 h', '2.1 days'."""
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    if seconds < 90 * 60:
-        return f'{seconds / 60:.0f} min'
-    if seconds < 48 * 3600:
-        return f'{seconds / 3600:.1f} h'
-    return f'{seconds / 86400:.1f} days'

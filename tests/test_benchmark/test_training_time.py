@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from smallobj_mm.engine.training_time import duration, measure_training_time
+from smallobj_mm.benchmark.training_time import measure_training_time
 from smallobj_mm.registry import DATASETS, MODELS
 from smallobj_mm.utils.errors import UserError
 
@@ -67,12 +67,3 @@ def test_no_step(cfg):
     DATASETS.register_module(module=lambda: [torch.zeros(1)], name='TimedImages', force=True)
     with pytest.raises(UserError, match='no step of training'):
         measure_training_time(cfg)
-
-
-def test_durations():
-    assert [duration(s) for s in (40, 600, 12600, 200_000)] == [
-        '40 s',
-        '10 min',
-        '3.5 h',
-        '2.3 days',
-    ]
