@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The demo: the tiny iSmallNet learns synthetic infrared targets on two CPU cores within minutes.
+# A narrow iSmallNet learns synthetic infrared targets on two CPU cores within minutes.
 # The data is made below data/synthetic_irstd at first use.
 
 _base_ = [

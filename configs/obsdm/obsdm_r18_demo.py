@@ -1,5 +1,5 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The demo: a small OBSDM learns synthetic small objects on two CPU cores within minutes.
+# A narrow OBSDM learns synthetic small objects on two CPU cores within minutes.
 # The data is made below data/synthetic_det at first use.
 
 _base_ = [
