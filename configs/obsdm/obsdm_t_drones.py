@@ -10,11 +10,12 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 150
+max_epochs = 60
 flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 
 # -------- changed sometimes --------
+load_from = 'obsdm_t_hituav'  # thermal too; its four classes become the ones here
 lr = 1e-3
 warmup_iters = 500  # iterations
 val_interval = 10  # epochs
