@@ -24,6 +24,21 @@ def read_requirements(name: str) -> list:
     return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
 
 
+def read_extras() -> dict:
+    """Extras by name: a file of requirements each, those of the stack with its common ones."""
+    mm = read_requirements('mminstall')
+    extras = {
+        path.stem: read_requirements(path.stem)
+        for path in sorted((ROOT / 'requirements').glob('*.txt'))
+        if path.stem not in ('constraints', 'runtime')
+    }
+    stack = ('det', 'seg', 'ssl')
+    extras.update({name: mm + extras[name] for name in stack})
+    extras['all'] = sorted({line for name in stack for line in extras[name]})
+    extras['mim'] = mm  # as mminstall: both names are in use among OpenMMLab packages
+    return extras
+
+
 def read_version() -> str:
     """The version, read without importing the package (it would import torch)."""
     scope: dict = {}
@@ -69,13 +84,7 @@ def main() -> None:
     elif commands & {'develop', 'editable_wheel'}:
         fill_mim(link=True)
 
-    mm = read_requirements('mminstall')
-    extras = {name: mm + read_requirements(name) for name in ('det', 'seg', 'ssl')}
-    extras['all'] = sorted({line for lines in extras.values() for line in lines})  # of the stack
-    # Both names are in use among OpenMMLab packages.
-    extras['mim'] = extras['mminstall'] = mm
-    for name in ('deploy', 'demo', 'docs', 'lite0', 'tests'):
-        extras[name] = read_requirements(name)
+    extras = read_extras()
     readme = ROOT / 'README.md'
     try:
         setup(
