@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 60
+max_epochs = 120
 flat_epochs = max_epochs * 2 // 3  # constant rate, then a cosine
 batch_size = 8  # images
 
