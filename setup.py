@@ -2,7 +2,7 @@
 """Packaging of smallobj_mm.
 
 ``mim`` and the registries of OpenMMLab look for configs, tools and the model index in
-``smallobj_mm/.mim``: links to the folders of the repository in an editable install, copies in
+``smallobj_mm/.mim``, and the page for the images of the demo: links to the folders of the repository in an editable install, copies in
 source and binary distributions.
 """
 
@@ -15,7 +15,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 MIM = ROOT / 'smallobj_mm' / '.mim'
-MIM_CONTENT = ('configs', 'tools', 'model-index.yml')
+MIM_CONTENT = ('configs', 'tools', 'demo', 'model-index.yml')
 
 
 def read_requirements(name: str) -> list:
@@ -47,7 +47,7 @@ def read_version() -> str:
 
 
 def fill_mim(link: bool) -> None:
-    """Put configs, tools and model index into smallobj_mm/.mim.
+    """Put configs, tools, images of the demo and model index into smallobj_mm/.mim.
 
     Args:
         link (bool): Relative symbolic links, where the system allows them; else copies.

@@ -20,8 +20,8 @@ from .analysis import LEAST, MOST, Analysis, Detections, find, starting_threshol
 from .clips import Analyzed, Clip, analyze_file, at_frame, write_clip_archive
 from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
 from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
+from .examples import CREDITS, write_examples
 from .folder import download_name, session_folder
-from .samples import write_samples
 
 _STYLE = Path(__file__).with_name('style.css')
 #: Seconds that an image which nobody asks about any more is kept.
@@ -65,7 +65,7 @@ class Page:
     def __init__(self, models: dict[str, SmallObjectInferencer], folder: str | Path) -> None:
         self.models = models
         self.folder = Path(folder)
-        self.samples = write_samples(self.folder / 'examples')
+        self.examples = write_examples(self.folder / 'examples')
         with gr.Blocks(
             title='Small objects',
             fill_width=True,
@@ -89,13 +89,14 @@ class Page:
         with gr.Row(elem_id='body'):
             with gr.Column(scale=1, min_width=300, elem_id='choices'):
                 self.file = gr.File(label='Image or video', height=150, elem_id='file')
-                gr.HTML('Examples (synthetic)', elem_classes='heading')
-                self.examples = gr.Gallery(
-                    [(path, Path(path).stem) for path in self.samples],
-                    show_label=False, columns=len(self.samples), height='auto',
+                gr.HTML('Examples', elem_classes='heading')
+                self.gallery = gr.Gallery(
+                    [(example.picture, example.name) for example in self.examples],
+                    show_label=False, columns=len(self.examples), height='auto',
                     allow_preview=False, object_fit='cover', buttons=[], interactive=False,
                     container=False, elem_id='examples',
                 )  # fmt: skip
+                gr.HTML(CREDITS, elem_id='credits')
                 self.model = gr.Dropdown(
                     list(self.models), value=first, label='Model', filterable=False,
                     interactive=True, elem_id='model',
@@ -179,13 +180,16 @@ class Page:
         # Of what is chosen, or of the values that the slider passes, while something is under
         # way, the last one comes next.
         last = dict(trigger_mode='always_last')
-        self.examples.select(self.take_example, None, self.file, **quiet)
+        settings = [self.threshold, self.view, self.point]
+        self.gallery.select(
+            self.take_example, self.model, [self.file, self.model, *settings], **quiet
+        )
         self.file.change(self.announce, self.file, self.message, **quiet)
         self.file.change(**network, **last).then(**drawing).then(**packing)
         for model in (self.model, self.model_2):
             model.input(self.announce, self.file, self.message, **quiet)
         self.model.input(
-            self.settings, self.model, [self.threshold, self.view, self.point], **quiet, **last
+            self.settings, self.model, settings, **quiet, **last
         ).then(**network).then(**drawing).then(**packing)
         self.model_2.input(
             self.settings_beside, self.model_2, self.threshold_2, **quiet, **last
@@ -201,9 +205,11 @@ class Page:
             slider.input(**drawing, **last).then(**drawing)
         self.view.input(**drawing, **last).then(**drawing).then(**packing)
 
-    def take_example(self, event: gr.SelectData) -> str:
-        """The file of the example that was chosen."""
-        return self.samples[event.index]
+    def take_example(self, model: str | None, event: gr.SelectData) -> tuple:
+        """The file of the example that was chosen, and the model for it with its settings."""
+        example = self.examples[event.index]
+        fitting = example.model if example.model in self.models else model
+        return str(example.file), fitting, *self.settings(fitting)
 
     def announce(self, file: str | None) -> str:
         """What is under way."""

@@ -195,12 +195,3 @@ def test_what_is_no_image_is_one_sentence(models, tmp_path, name, write, message
     text = str(caught.value)
     assert text.startswith(message) and str(tmp_path) not in text and '\n' not in text
     assert '; ' in text  # what to do
-
-
-def test_samples_are_the_same_each_time(tmp_path):
-    from smallobj_mm.app.samples import SEEDS, make_sample, write_samples
-
-    paths = write_samples(tmp_path)
-    assert len(paths) == len(SEEDS)
-    for name, path in zip(SEEDS, paths):
-        np.testing.assert_array_equal(cv2.imread(path, -1), make_sample(name))

@@ -136,7 +136,7 @@ def test_archives_stay_in_the_folder_of_the_page(page, analysis, tmp_path):
 
 def test_requests_without_a_model_or_threshold(page, analysis):
     for model in (None, 'none of these'):
-        message = page.look(page.samples[0], model)[2]
+        message = page.look(str(page.examples[0].file), model)[2]
         assert 'no model is chosen; choose one of seg' in message and 'failed' not in message
         assert len(page.settings(model)) == 3
     for threshold in (None, float('nan'), 7, 'x'):

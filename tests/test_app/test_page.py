@@ -118,9 +118,9 @@ def targets_at(driver, threshold):
 
 
 def test_from_upload_to_download(browser, tmp_path):
-    from smallobj_mm.app.samples import write_samples
+    from smallobj_mm.app.examples import write_examples
 
-    sea = next(path for path in write_samples(tmp_path) if path.endswith('sea.png'))
+    sea = next(example.file for example in write_examples(tmp_path) if example.name == 'sea')
     upload(browser, sea)
     number = targets_at(browser, '0.50')
     assert number > 0 and 'sea.png, 256 × 256 px' in element(browser, '#message').text
@@ -164,8 +164,18 @@ def choose(driver, css, text):
                             if o.text.strip().endswith(text)])[0].click()  # fmt: skip
 
 
+def test_an_example_brings_its_model(browser):
+    pictures = '#examples .thumbnail-item'
+    names = [c.text for c in wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, pictures))]
+    assert element(browser, '#model input').get_property('value') != 'obsdm_t_hituav'
+    browser.find_elements(By.CSS_SELECTOR, pictures)[names.index('street')].click()
+    assert targets_at(browser, '0.30') > 10
+    assert 'street.jpg' in element(browser, '#message').text
+    assert element(browser, '#model input').get_property('value') == 'obsdm_t_hituav'
+
+
 def test_a_clip_beside_another_model(browser, tmp_path):
-    from smallobj_mm.app.samples import make_sample
+    from smallobj_mm.app.examples import make_sample
 
     clip = tmp_path / 'clip.avi'
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*'MJPG'), 5, (256, 256))
