@@ -117,7 +117,7 @@ def test_metrics_of_a_header():
 def installed(repo_root, tmp_path_factory):
     """Folder with the unpacked wheel of a copy of this repository, away from it."""
     source = tmp_path_factory.mktemp('source') / 'copy'
-    names = ('smallobj_mm', 'configs', 'tools', 'requirements')
+    names = ('smallobj_mm', 'configs', 'tools', 'demo', 'requirements')
     for name in names:
         ignore = shutil.ignore_patterns('__pycache__', '.mim', 'work_dirs')
         shutil.copytree(repo_root / name, source / name, ignore=ignore)
@@ -144,6 +144,7 @@ def test_the_command_of_the_wheel(installed, tmp_path):
         if (Path(__file__).parent.parent / 'tools' / tool).is_file():
             assert (tools / tool).is_file(), name
     assert (installed / 'smallobj_mm/app/style.css').is_file()
+    assert (installed / 'smallobj_mm/.mim/demo/drones/clip.mp4').is_file(), 'an example of the page'
     script = (
         'import sys, smallobj_mm.cli as cli\n'
         f'assert cli.__file__.startswith({str(installed)!r}), cli.__file__\n'

@@ -188,9 +188,9 @@ class Page:
         self.file.change(**network, **last).then(**drawing).then(**packing)
         for model in (self.model, self.model_2):
             model.input(self.announce, self.file, self.message, **quiet)
-        self.model.input(
-            self.settings, self.model, settings, **quiet, **last
-        ).then(**network).then(**drawing).then(**packing)
+        self.model.input(self.settings, self.model, settings, **quiet, **last).then(**network).then(
+            **drawing
+        ).then(**packing)
         self.model_2.input(
             self.settings_beside, self.model_2, self.threshold_2, **quiet, **last
         ).then(**network).then(**drawing)
