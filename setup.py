@@ -2,8 +2,8 @@
 """Packaging of smallobj_mm.
 
 ``mim`` and the registries of OpenMMLab look for configs, tools and the model index in
-``smallobj_mm/.mim``, and the page for the images of the demo: links to the folders of the repository in an editable install, copies in
-source and binary distributions.
+``smallobj_mm/.mim``, and the page for the images of the demo: links to the folders of the
+repository in an editable install, copies in source and binary distributions.
 """
 
 import os
