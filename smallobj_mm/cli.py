@@ -15,12 +15,12 @@ from pathlib import Path
 
 from smallobj_mm.checkpoints.zoo import ZooModel, copy_model, list_zoo
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
+from smallobj_mm.utils.packaged import packaged_folders
 from smallobj_mm.version import __version__
 
 PROGRAM = 'smallobj-mm'
-_PACKAGE = Path(__file__).resolve().parent
 #: Where the tools lie: those of the package, or of the repository that it lies in.
-TOOL_FOLDERS = (_PACKAGE / '.mim' / 'tools', _PACKAGE.parent / 'tools')
+TOOL_FOLDERS = packaged_folders('tools')
 
 #: Command -> its tool, and what it does.
 COMMANDS = {

@@ -12,16 +12,20 @@ import numpy as np
 from smallobj_mm.datasets.irstd_scene import render_ir_scene
 from smallobj_mm.inference.sources import Video
 from smallobj_mm.inference.writers import write_png
+from smallobj_mm.utils.packaged import packaged_folders
 
 from .clips import is_video
 
-_PACKAGE = Path(__file__).resolve().parent.parent
 #: Where real images lie: links or copies in an installed package, the repository's own folder.
-DEMO_FOLDERS = (_PACKAGE / '.mim' / 'demo', _PACKAGE.parent / 'demo')
-#: What a real example is called -> its file and the model that knows such images.
+DEMO_FOLDERS = packaged_folders('demo')
+#: What a real example is called -> its file, the model that knows such images, whose it is.
 REAL = {
-    'street': ('hituav/JPEGImages/1_100_50_0_05182.jpg', 'obsdm_t_hituav'),
-    'drone': ('drones/clip.mp4', 'obsdm_t_drones'),
+    'street': (
+        'hituav/JPEGImages/1_100_50_0_05182.jpg',
+        'obsdm_t_hituav',
+        'HIT-UAV, Suo et al. 2023 (CC BY 4.0)',
+    ),
+    'drone': ('drones/clip.mp4', 'obsdm_t_drones', 'Svanström et al. 2021 (CC0)'),
 }
 #: What a synthetic example is called -> seed of its scene. None is without targets.
 SEEDS = {'sea': 63, 'ground': 7, 'sky': 101}
@@ -29,11 +33,6 @@ SEEDS = {'sea': 63, 'ground': 7, 'sky': 101}
 _SYNTHETIC_MODEL = 'ismallnet_s_nuaa'
 #: Side in px, least and largest target in px, most targets of an image.
 SIDE, TARGETS, MOST_TARGETS = 256, (3.0, 9.0), 6
-#: Whose the real ones are.
-CREDITS = (
-    'street: HIT-UAV, Suo et al. 2023 (CC BY 4.0); drone: Svanström et al. 2021 (CC0); '
-    'the others are synthetic.'
-)
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,14 @@ class Example:
         file: The image or the clip.
         picture: An image of it.
         model: The model that knows such images, which the page may not have.
+        credit: Whose it is, and the licence.
     """
 
     name: str
     file: Path
     picture: Path
     model: str
+    credit: str
 
 
 def make_sample(name: str) -> np.ndarray:
@@ -68,16 +69,16 @@ def write_examples(folder: str | Path) -> list[Example]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     examples = []
-    for name, (file, model) in REAL.items():
+    for name, (file, model, credit) in REAL.items():
         source = next((d / file for d in DEMO_FOLDERS if (d / file).is_file()), None)
         if source is not None:
             path = folder / f'{name}{source.suffix}'
             shutil.copyfile(source, path)
-            examples.append(Example(name, path, _picture(path), model))
+            examples.append(Example(name, path, _picture(path), model, credit))
     for name in SEEDS:
         path = folder / f'{name}.png'
         write_png(path, make_sample(name))
-        examples.append(Example(name, path, path, _SYNTHETIC_MODEL))
+        examples.append(Example(name, path, path, _SYNTHETIC_MODEL, 'synthetic'))
     return examples
 
 

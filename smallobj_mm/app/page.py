@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import shutil
 from pathlib import Path
@@ -16,17 +15,17 @@ import numpy as np
 from smallobj_mm.inference import SmallObjectInferencer
 from smallobj_mm.utils.errors import UserError, one_line
 
-from .analysis import LEAST, MOST, Analysis, Detections, find, starting_threshold
+from . import messages
+from .analysis import LEAST, MOST, Analysis, find, starting_threshold
 from .clips import Analyzed, Clip, analyze_file, at_frame, write_clip_archive
-from .downloads import HEADERS, MOST_ROWS, table_rows, write_archive
-from .drawing import MOST_ENLARGED, VIEWS, draw, enlarge_targets
-from .examples import CREDITS, write_examples
+from .downloads import HEADERS, table_rows, write_archive
+from .drawing import VIEWS, draw, enlarge_targets
+from .examples import write_examples
 from .folder import download_name, session_folder
 
 _STYLE = Path(__file__).with_name('style.css')
 #: Seconds that an image which nobody asks about any more is kept.
 _KEPT = 3600
-_HINT = '<div class="message">Drop an image or a clip, or take one of the examples.</div>'
 #: What stands for no second model, and for a threshold of one's own.
 _NONE, _OWN = 'no other', 'own threshold'
 
@@ -96,7 +95,7 @@ class Page:
                     allow_preview=False, object_fit='cover', buttons=[], interactive=False,
                     container=False, elem_id='examples',
                 )  # fmt: skip
-                gr.HTML(CREDITS, elem_id='credits')
+                gr.HTML(messages.credits_of(self.examples), elem_id='credits')
                 self.model = gr.Dropdown(
                     list(self.models), value=first, label='Model', filterable=False,
                     interactive=True, elem_id='model',
@@ -119,7 +118,7 @@ class Page:
                 )  # fmt: skip
                 self.view = gr.Radio(views, value=views[0], label='Show', elem_id='view')
             with gr.Column(scale=3, min_width=320, elem_id='results'):
-                self.message = gr.HTML(_HINT, elem_id='message')
+                self.message = gr.HTML(messages.HINT, elem_id='message')
                 self.frame = gr.Slider(
                     0, 1, 0, step=1, label='Frame', visible=False, interactive=True,
                     elem_id='frame',
@@ -188,9 +187,8 @@ class Page:
         self.file.change(**network, **last).then(**drawing).then(**packing)
         for model in (self.model, self.model_2):
             model.input(self.announce, self.file, self.message, **quiet)
-        self.model.input(self.settings, self.model, settings, **quiet, **last).then(**network).then(
-            **drawing
-        ).then(**packing)
+        chosen = self.model.input(self.settings, self.model, settings, **quiet, **last)
+        chosen.then(**network).then(**drawing).then(**packing)
         self.model_2.input(
             self.settings_beside, self.model_2, self.threshold_2, **quiet, **last
         ).then(**network).then(**drawing)
@@ -214,9 +212,8 @@ class Page:
     def announce(self, file: str | None) -> str:
         """What is under way."""
         if file is None:
-            return _HINT
-        name = html.escape(Path(file).name)
-        return f'<div class="message">Looking for targets in {name} …</div>'
+            return messages.HINT
+        return messages.looking(Path(file).name)
 
     def settings(self, model: str | None) -> tuple:
         """The threshold, the views and the operating points of a model."""
@@ -259,7 +256,7 @@ class Page:
         """
         nothing = (None, gr.Image(None, visible=False), gr.Column(visible=False))
         if file is None:
-            return None, None, _HINT, *nothing, gr.Slider(visible=False)
+            return None, None, messages.HINT, *nothing, gr.Slider(visible=False)
         names = [name for name in (model, beside) if name in self.models and name is not None]
         words = 'Looking for targets'
         analyzed: list[Analyzed] = []
@@ -285,8 +282,7 @@ class Page:
             analyzed_2 = analyzed[1] if len(analyzed) > 1 else None
             skipped = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
             return analyzed[0], analyzed_2, *skipped, _frame_slider(analyzed[0])
-        message = f'<div class="message error" role="alert">{html.escape(text)}</div>'
-        return None, None, message, *nothing, gr.Slider(visible=False)
+        return None, None, messages.failure(text), *nothing, gr.Slider(visible=False)
 
     def show(
         self,
@@ -307,12 +303,12 @@ class Page:
             return tuple(gr.skip() for _ in range(7))
         analysis = at_frame(analyzed, frame)
         detected = find(analysis, self._usable(threshold, analysis))
-        message = _summary(analyzed, analysis, detected)
+        message = messages.summary(analyzed, analysis, detected)
         second = gr.Image(None, visible=False)
         if analyzed_2 is not None:
             analysis_2 = at_frame(analyzed_2, frame)
             detected_2 = find(analysis_2, self._usable(threshold_2, analysis_2))
-            message += _summary(analyzed_2, analysis_2, detected_2, second=True)
+            message += messages.summary(analyzed_2, analysis_2, detected_2, second=True)
             picture = _rgb(draw(analysis_2, detected_2, _possible(view, analysis_2)))
             second = gr.Image(picture, visible=True, label=analyzed_2.model, show_label=True)
         enlarged = [(_rgb(cell), text) for cell, text in enlarge_targets(analysis, detected)]
@@ -374,30 +370,3 @@ def _possible(view: str | None, analysis: Analysis) -> str:
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def _summary(
-    analyzed: Analyzed, analysis: Analysis, detected: Detections, second: bool = False
-) -> str:
-    """How many targets there are, in which image, and how long it took."""
-    number = len(detected.targets.scores)
-    height, width = analysis.image.shape[:2]
-    above = 'above' if analysis.segmentation else 'from'
-    words = 'target' if number == 1 else 'targets'
-    parts = [
-        f'{html.escape(analysis.name)}, {width} × {height} px',
-        f'{html.escape(analysis.model)}, {analyzed.seconds:.1f} s',
-    ]
-    if isinstance(analyzed, Clip):
-        rate = len(analyzed.frames) / max(analyzed.seconds, 1e-9)
-        parts.append(f'{len(analyzed.frames)} of {analyzed.total} frames, {rate:.1f} a second')
-    if number > MOST_ENLARGED:
-        parts.append(f'the best {MOST_ENLARGED} are enlarged')
-    if number > MOST_ROWS:
-        parts.append(f'the best {MOST_ROWS} are in the table, all are in the download')
-    suffix = '_2' if second else ''
-    return (
-        f'<div class="message" role="status"><span><strong id="count{suffix}">{number}</strong> '
-        f'{words} {above} <span id="at{suffix}">{detected.threshold:.2f}</span></span>'
-        f'<small>{" · ".join(parts)}</small></div>'
-    )

@@ -14,10 +14,10 @@ from mmengine.config import Config, ConfigDict
 from smallobj_mm.compat.mmengine_internals import is_lazy_config
 from smallobj_mm.utils.config_options import check_options
 from smallobj_mm.utils.errors import UserError
+from smallobj_mm.utils.packaged import packaged_folders
 
-_PACKAGE = Path(__file__).resolve().parent.parent
 #: Where configs lie: links or copies in an installed package, the repository's own folder.
-CONFIG_FOLDERS = (_PACKAGE / '.mim' / 'configs', _PACKAGE.parent / 'configs')
+CONFIG_FOLDERS = packaged_folders('configs')
 #: Where a config names the files that it stands on.
 _BASES = '_base_'
 #: mmengine's names for parts of a config's path, in double braces.

@@ -18,7 +18,7 @@ def test_real_ones_come_first_each_with_its_model(written):
     assert [e.name for e in written] == [*examples.REAL, *examples.SEEDS]
     for example in written:
         assert find_config(example.model).stem == example.model
-        assert example.name in examples.CREDITS or example.name in examples.SEEDS
+        assert ('CC' in example.credit) == (example.name in examples.REAL)
         assert cv2.imread(str(example.picture)) is not None
 
 

@@ -75,5 +75,5 @@ def test_download_takes_files_that_are_there(tmp_path):
 
 def test_dot_mim_leads_to_configs_and_tools(repo_root):
     folder = repo_root / 'smallobj_mm/.mim'
-    for name in ('configs', 'tools', 'model-index.yml'):
+    for name in ('configs', 'tools', 'demo', 'model-index.yml'):
         assert (folder / name).resolve() == repo_root / name
