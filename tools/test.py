@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
     )
     parser.add_argument('config', help='path of a config, or a name such as ismallnet_s_nuaa')
-    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument('checkpoint', help='path of the checkpoint, or the name of a model that ships')
     parser.add_argument(
         '--out',
         help='file for the predictions (.pkl); a folder for the maps of mmseg models',
@@ -172,7 +172,7 @@ def main() -> None:
     if args.half and scope == 'mmpretrain':
         raise UserError(f'--half: the config is one of {scope}, expected one of mmdet or mmseg')
     runner = build_runner(cfg)
-    check_weights(runner.model, args.checkpoint)
+    check_weights(runner.model, cfg.load_from)
     if args.half:
         use_half(runner.model)
     if args.out is None or scope == 'mmseg':

@@ -82,6 +82,7 @@ def build_runner(cfg: Config) -> Runner:
     the name of a model that ships.
 
     Raises:
+        FileNotFoundError: There is no ``load_from``; said before anything is built or logged.
         UserError: Data sets of the config have different classes.
     """
     use_safe_loader()
@@ -131,11 +132,17 @@ def leaving_process_group() -> Iterator[None]:
 
 
 def _find_weights(cfg: Config) -> None:
-    """``load_from='obsdm_t_hituav'`` is the file of the weights that ship under this name."""
+    """``load_from='obsdm_t_hituav'`` is the file of the weights that ship under this name.
+
+    Raises:
+        FileNotFoundError: It is no such name, no file, and no address that mmengine reads.
+    """
     name = cfg.get('load_from')
-    if name and not os.path.exists(name):
-        with contextlib.suppress(FileNotFoundError):  # a path or an address: mmengine reads it
-            cfg.load_from = str(shipped_weights(name))
+    if not name or '://' in name or os.path.exists(name):
+        return
+    if Path(name).name != name or Path(name).suffix:
+        raise FileNotFoundError(f'{name}: no such checkpoint, expected a file or an address')
+    cfg.load_from = str(shipped_weights(name))
 
 
 def _fit_loaders(cfg: Config) -> None:

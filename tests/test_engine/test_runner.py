@@ -5,6 +5,7 @@ import os
 import pytest
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.runner import Runner
 from torch import nn
 
 from smallobj_mm.engine.runner import build_runner, leaving_process_group, load_config
@@ -71,7 +72,7 @@ def test_names_of_models_that_ship(tmp_path):
     MODELS.register_module(module=nn.Identity, name='RunnerToy', force=True)
     for name, path in (
         ('ismallnet_s_nuaa', str(shipped_weights('ismallnet_s_nuaa'))),
-        ('elsewhere/ismallnet_s_nuaa.pth', 'elsewhere/ismallnet_s_nuaa.pth'),
+        ('https://example.com/a.pth', 'https://example.com/a.pth'),
         (None, None),
     ):
         cfg = Config(
@@ -85,6 +86,14 @@ def test_names_of_models_that_ship(tmp_path):
             )
         )
         assert build_runner(cfg)._load_from == path
+
+
+@pytest.mark.parametrize('name', ['elsewhere/a.pth', 'a.pth', 'no_such_model'])
+def test_weights_that_are_not_there(tmp_path, monkeypatch, name):
+    """They are missed before the run is built, and not below a page of log."""
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: pytest.fail('built'))
+    with pytest.raises(FileNotFoundError, match=f'^{name}: no '):
+        build_runner(Config(dict(work_dir=str(tmp_path), load_from=name)))
 
 
 def test_names_of_configs(monkeypatch):

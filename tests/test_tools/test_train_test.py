@@ -115,6 +115,8 @@ def call(repo_root: Path, monkeypatch: pytest.MonkeyPatch, tool: str, *arguments
     [
         ('train.py', ['nowhere.py'], 'config nowhere.py: no such file'),
         ('test.py', [CONFIG, 'x.pth', '--out', 'x.json'], 'ends in .pkl'),
+        ('test.py', [CONFIG, 'x.pth'], 'x.pth: no such checkpoint'),
+        ('test.py', [CONFIG, 'ismallnet_s_nua'], 'expected one of ismallnet_s'),
         ('test.py', [CONFIG, 'x', '--cfg-options', 'default_scope=mmocr'], "scope 'mmocr'"),
         ('train.py', [CONFIG, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'], 'base_'),
         pytest.param(
@@ -176,6 +178,12 @@ def test_all_weights_must_fit(repo_root, tmp_path, monkeypatch, capsys, change, 
     assert call(repo_root, monkeypatch, 'test.py', *arguments) == 2
     last = capsys.readouterr().err.rstrip().splitlines()[-1]
     assert last.startswith(f'error: {path}: ') and said in last
+
+
+def test_names_of_models_that_ship_are_checkpoints(repo_root, tmp_path, monkeypatch, capsys):
+    arguments = [CONFIG, 'ismallnet_s_nuaa', '--work-dir', str(tmp_path)]
+    assert call(repo_root, monkeypatch, 'test.py', *arguments) == 2
+    assert 'ismallnet_s_nuaa.safetensors: ' in capsys.readouterr().err.rstrip().splitlines()[-1]
 
 
 def test_prob_bits_without_maps(repo_root, monkeypatch, capsys):
