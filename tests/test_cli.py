@@ -105,6 +105,8 @@ def test_metafiles_name_the_weights(repo_root):
     shipped = {model.name: model.weights for model in list_zoo() if model.weights}
     assert set(named) == set(shipped)
     assert all((repo_root / path).name == shipped[name].name for name, path in named.items())
+    unmeasured = [model.name for model in list_zoo() if model.weights and not model.metrics]
+    assert not unmeasured, 'no Results in the metafile'
 
 
 def test_metrics_of_a_header():
