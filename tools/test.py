@@ -38,7 +38,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
     )
     parser.add_argument('config', help='path of a config, or a name such as ismallnet_s_nuaa')
-    parser.add_argument('checkpoint', help='path of the checkpoint, or the name of a model that ships')
+    parser.add_argument(
+        'checkpoint', help='path of the checkpoint, or the name of a model that ships'
+    )
     parser.add_argument(
         '--out',
         help='file for the predictions (.pkl); a folder for the maps of mmseg models',

@@ -38,6 +38,7 @@ if has_framework('mmdet'):
     from .bosch import BoschTrafficLightsDataset
     from .coco import CocoBoxDataset
     from .coco_export import dataset_to_coco
+    from .custom import CustomBoxDataset
     from .hituav import HITUAVDataset
     from .synthetic import SyntheticSmallObjectDataset
     from .voc import SmallObjectVOCDataset
@@ -46,6 +47,7 @@ if has_framework('mmdet'):
     __all__ += [
         'BoschTrafficLightsDataset',
         'CocoBoxDataset',
+        'CustomBoxDataset',
         'HITUAVDataset',
         'SmallObjectVOCDataset',
         'SyntheticSmallObjectDataset',

@@ -94,6 +94,8 @@ class SmallObjectDetDataset(BaseDetDataset):
     LAYOUTS = ''
 
     ann_file: Union[str, List[str]]
+    #: Whether files name the classes of their objects, so that their order does not matter.
+    classes_by_name = False
     #: What was clipped and dropped when the annotations were read.
     box_report: Optional[BoxReport] = None
 

@@ -53,6 +53,7 @@ class CocoBoxDataset(SmallObjectDetDataset):
     TITLE = 'COCO JSON'
     SOURCE = 'your own annotations'
     LAYOUTS = LAYOUTS
+    classes_by_name = True
 
     def __init__(
         self,

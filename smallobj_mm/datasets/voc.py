@@ -20,7 +20,7 @@ _CLASS_LISTS = ('labelmap.txt', 'class_names.txt')
 _NO_CLASS = ('background', '_background_', '__ignore__')
 
 
-def _listed_classes(data_root: str) -> Tuple[str, ...]:
+def listed_classes(data_root: str) -> Tuple[str, ...]:
     """Names of classes in ``labelmap.txt`` or ``class_names.txt``; empty if there is neither."""
     for name in _CLASS_LISTS:
         path = osp.join(data_root, name)
@@ -92,7 +92,7 @@ class SmallObjectVOCDataset(SmallObjectDetDataset):
         self.img_subdir = img_subdir
         self.ann_subdir = ann_subdir
         if not (metainfo or {}).get('classes'):
-            classes = _listed_classes(data_root)
+            classes = listed_classes(data_root)
             metainfo = dict(metainfo or {}, classes=classes) if classes else metainfo
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root, **kwargs)
 

@@ -71,12 +71,14 @@ class YOLOFolderDataset(SmallObjectDetDataset):
     ) -> None:
         self.split = split
         self.data_yaml: Optional[DataYaml] = None
+        self.names_its_classes = True  # a file does
         yaml_path = osp.join(data_root, ann_file) if ann_file else find_data_yaml(data_root)
         if yaml_path and osp.isfile(yaml_path):
             self.data_yaml = parse_data_yaml(yaml_path)
             metainfo = self._merge_classes(metainfo, self.data_yaml.classes, yaml_path)
         else:
-            names = find_class_names(data_root, self._folders(data_root))
+            names = find_class_names(data_root, self.folders_of(data_root, split))
+            self.names_its_classes = names is not None
             if names is not None:
                 metainfo = self._merge_classes(metainfo, *names)
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root, **kwargs)
@@ -91,9 +93,10 @@ class YOLOFolderDataset(SmallObjectDetDataset):
             )
         return dict(metainfo or {}, classes=classes)
 
-    def _folders(self, data_root: str) -> List[str]:
-        """Folders that may hold the images of the split."""
-        names = SPLIT_NAMES.get(self.split, (self.split,))
+    @staticmethod
+    def folders_of(data_root: str, split: str) -> List[str]:
+        """Folders that may hold the images of a split."""
+        names = SPLIT_NAMES.get(split, (split,))
         layouts = ('images/{}', '{}/images', '{}', 'obj_{}_data')
         return [osp.join(data_root or '.', layout.format(n)) for layout in layouts for n in names]
 
@@ -101,7 +104,7 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         """Paths of the images of the split, sorted within each folder."""
         if self.ann_files:
             return self._yaml_images(self.ann_files[0])
-        folders = self._folders(self.data_root)
+        folders = self.folders_of(self.data_root, self.split)
         for folder in folders:
             if osp.isdir(folder):
                 return self._folder_images(folder)

@@ -26,6 +26,7 @@ class _DataSet(NamedTuple):
     loader: str
     cfg: ConfigDict
     classes: Tuple[str, ...]
+    by_name: bool
 
     @property
     def is_given(self) -> bool:
@@ -80,7 +81,8 @@ def _data_sets(loader: str, cfg: Mapping) -> Iterator[Optional[_DataSet]]:
             kind = DATASETS.get(kind) if isinstance(kind, str) else kind
             if hasattr(kind, 'iter_records'):  # SmallObjectDetDataset, which needs mmdet
                 lazy = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[]))
-                yield _DataSet(loader, dataset, tuple(lazy.metainfo.get('classes') or ()))
+                classes = tuple(lazy.metainfo.get('classes') or ())
+                yield _DataSet(loader, dataset, classes, lazy.classes_by_name)
 
 
 def _unwrap(dataset: Any) -> List[ConfigDict]:
@@ -104,8 +106,9 @@ def _classes_of_checkpoint(cfg: Config) -> Tuple[str, ...]:
 
 def _take_over(data: _DataSet, first: _DataSet, classes: Tuple[str, ...]) -> None:
     """Let a data set have the classes of the training set."""
-    by_name = data.cfg['type'].rpartition('.')[2] == 'CocoBoxDataset'
-    if data.classes and (data.is_given or not by_name or not set(data.classes) <= set(classes)):
+    if data.classes and (
+        data.is_given or not data.by_name or not set(data.classes) <= set(classes)
+    ):
         raise UserError(
             f'{data.place}: has the classes {brief(data.classes, 200)}, but {first.place} has '
             f'{brief(classes, 200)}; expected the same in the same order: correct one of them, or '

@@ -109,7 +109,7 @@ def advise(table: BoxTable) -> Advice:
 def config_lines(advice: Advice) -> List[str]:
     """The advice as lines of a config and of a command."""
     lines = [
-        '# iterations of eight images, from weights that ship (obsdm_t_coco.py)',
+        '# iterations of eight images, from weights that ship (obsdm_t_custom.py)',
         f'max_iters = {advice.steps}',
         '# test pipeline, in the place of its Resize',
         f"dict(type='Resize', scale_factor={advice.zoom}),  # the largest input is "

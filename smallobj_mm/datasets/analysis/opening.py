@@ -11,14 +11,12 @@ from smallobj_mm.utils.errors import UserError
 from ..bosch import BoschTrafficLightsDataset
 from ..coco import CocoBoxDataset
 from ..coco_layouts import find_coco_json
-from ..files import list_files, list_images, read_id_list, strip_image_suffix
-from ..hituav import HITUAVDataset
+from ..custom import open_voc
+from ..files import list_files, list_images
 from ..irstd import IRSTDDataset
 from ..irstd_layouts import LAYOUTS, find_layout, find_list, find_split_folders
 from ..parsers.bosch_yaml import BOSCH_MERGE
-from ..parsers.voc_xml import parse_voc_xml
 from ..parsers.yolo_txt import find_data_yaml, label_path_of
-from ..voc import SmallObjectVOCDataset
 from ..yolo import YOLOFolderDataset
 
 _SPLITS = ('train', 'val', 'test')
@@ -83,25 +81,10 @@ def _open_voc(
     names = list(lists or (name for name in _SPLITS if osp.isfile(osp.join(folder, name + '.txt'))))
     if not names:
         names = [osp.splitext(osp.basename(file))[0] for file in list_files(folder, ['.txt'])]
-    labels: Dict[str, int] = {}
-    for name in names:
-        for entry in read_id_list(osp.join(folder, f'{name}.txt')):
-            xml = osp.join(root, 'Annotations', f'{strip_image_suffix(entry)}.xml')
-            for obj in parse_voc_xml(xml).objects:
-                labels[obj.label] = labels.get(obj.label, 0) + 1
-    regions = {'dontcare', "don't care", 'ignore'}
-    kind: Any = SmallObjectVOCDataset
-    options: Dict[str, Any] = dict(difficult='keep')
-    if regions & {label.lower() for label in labels}:
-        kind = HITUAVDataset
-    classes = tuple(sorted((x for x in labels if x.lower() not in regions), key=labels.__getitem__))
-    if classes:
-        options['metainfo'] = dict(classes=classes[::-1])
+    files = {name: f'ImageSets/Main/{name}.txt' for name in names}
     return {
-        name: kind(
-            f'ImageSets/Main/{name}.txt', data_root=root, check_images=check_images, **options
-        )
-        for name in names
+        name: open_voc(root, file, tuple(files.values()), dict(check_images=check_images))
+        for name, file in files.items()
     }
 
 

@@ -52,8 +52,8 @@ def test_formats(tmp_path, voc_folder, xml_object, image_writer):
     found = open_datasets(str(voc_folder.root))
     assert list(found) == ['train', 'val']
     first = tabulate(found['train'])
-    assert first.classes == ('dog', 'cat') and first.ignored == 1
-    assert first.labels.tolist() == [0, 0, 0, 1] and first.crowding.tolist() == [4]
+    assert first.classes == ('cat', 'dog') and first.ignored == 1
+    assert first.labels.tolist() == [1, 1, 1, 0] and first.crowding.tolist() == [4]
     assert list(open_datasets(str(voc_folder.root), ['flights'])) == ['flights']
 
     coco = tmp_path / 'coco'

@@ -1,21 +1,21 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The small OBSDM on your own boxes in COCO JSON, as COCO, Roboflow, CVAT or labelme2coco lay it
-# out.
-# python tools/train.py configs/obsdm/obsdm_t_coco.py --cfg-options data_root=FOLDER
+# The small OBSDM on your own boxes: COCO JSON, Pascal VOC or YOLO folders, as Roboflow, CVAT,
+# labelme2coco and others export them.
+# python tools/train.py configs/obsdm/obsdm_t_custom.py --cfg-options data_root=FOLDER
 # tools/analysis_tools/dataset_doctor.py FOLDER says what to change for your objects.
 
 _base_ = [
     '../_base_/models/obsdm_t.py',
-    '../_base_/datasets/coco_json.py',
+    '../_base_/datasets/custom_boxes.py',
     '../_base_/schedules/adamw_flat_cosine.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
 # -------- changed often --------
 data_root = 'data/mine/'
-train_file = ''  # a COCO file below data_root; '': found by the layout of the folder
+train_file = ''  # below data_root: a COCO file, a list of VOC, ...; '': what is there
 val_file = ''
-# Names; None: those of the training file. The number of classes of the model follows.
+# Names; None: those of the files. The number of classes of the model follows.
 classes = None
 max_iters = 1500  # iterations; dataset_doctor.py says how many suit your set
 flat_iters = max_iters // 2  # constant rate, then a cosine

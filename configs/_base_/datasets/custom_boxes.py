@@ -1,8 +1,8 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Your own boxes in COCO JSON: trained on crops in which objects keep their pixels, evaluated on
-# whole images at their own size. The classes are those of the file.
+# Your own boxes in COCO JSON, Pascal VOC or YOLO folders: trained on crops in which objects keep
+# their pixels, evaluated on whole images at their own size. The classes are those of the files.
 
-dataset_type = 'CocoBoxDataset'
+dataset_type = 'CustomBoxDataset'
 data_root = 'data/mine/'
 crop_size = (320, 320)  # px, (height, width) of the training images
 
@@ -16,7 +16,7 @@ train_dataloader = dict(
         dataset=dict(
             type=dataset_type,
             data_root=data_root,
-            ann_file='',  # a COCO file below data_root; '': the one of the split
+            ann_file='',  # below data_root: a COCO file, a list of VOC, ...; '': what is there
             split='train',
             pipeline=[
                 dict(type='LoadImageStrict', high_bit_depth='scale'),
