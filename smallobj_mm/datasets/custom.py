@@ -73,6 +73,7 @@ class CustomBoxDataset(SmallObjectDetDataset):
         self.split = split
         self.reader = open_split(data_root, split, ann_file, metainfo, check_images)
         if self.reader is not None:
+            self.classes_by_name = self.reader.classes_by_name
             metainfo = dict(metainfo or {}, classes=self.reader.metainfo['classes'])
         super().__init__(
             ann_file=ann_file,
@@ -81,11 +82,6 @@ class CustomBoxDataset(SmallObjectDetDataset):
             check_images=check_images,
             **kwargs,
         )
-
-    @property
-    def classes_by_name(self) -> bool:
-        """That of the format."""
-        return self.reader is not None and self.reader.classes_by_name
 
     def load_data_list(self) -> list[dict]:
         """Read all annotations; see the base class."""
