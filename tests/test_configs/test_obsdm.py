@@ -48,7 +48,7 @@ def test_classes_of_the_head_are_those_of_the_data(cfg):
     for loader in loaders(cfg):
         for raw in raw_datasets(loader.dataset):
             built = DATASETS.build(dict(raw, lazy_init=True, pipeline=[]))
-            if not (raw.get('metainfo') or {}).get('classes') and raw.type == 'CocoBoxDataset':
+            if not (raw.get('metainfo') or {}).get('classes') and raw.type == 'CustomBoxDataset':
                 assert not built.metainfo['classes']  # those of a file that is not here
                 continue
             assert len(built.metainfo['classes']) == cfg.model.bbox_head.num_classes

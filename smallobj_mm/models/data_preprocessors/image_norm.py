@@ -25,7 +25,8 @@ class ImageNorm(nn.Module):
     Args:
         clip: Where pixels are clipped, in spreads.
         rounds: Number of clippings.
-        min_spread: Least spread in gray levels: an even image is not blown up to its rounding.
+        min_spread: Least spread in gray levels: the rounding and the blocks of compression of an even
+            image are not blown up to targets.
         compress: Where the logarithm begins, in spreads; None for none.
 
     Shape:
@@ -39,7 +40,7 @@ class ImageNorm(nn.Module):
         self,
         clip: float = 2.5,
         rounds: int = 3,
-        min_spread: float = 1.0,
+        min_spread: float = 4.0,
         compress: float | None = 3.0,
     ) -> None:
         super().__init__()
