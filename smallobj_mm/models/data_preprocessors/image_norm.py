@@ -25,7 +25,7 @@ class ImageNorm(nn.Module):
     Args:
         clip: Where pixels are clipped, in spreads.
         rounds: Number of clippings.
-        min_spread: Least spread in gray levels: the rounding and the blocks of compression of an even
+        min_spread: Least spread in gray levels: rounding and compression blocks of an even
             image are not blown up to targets.
         compress: Where the logarithm begins, in spreads; None for none.
 
