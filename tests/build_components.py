@@ -107,6 +107,7 @@ def arguments(prefix: str) -> dict:
             YOLOFolderDataset=VOC,
             BoschTrafficLightsDataset=VOC,
             CocoBoxDataset=VOC,
+            CustomBoxDataset=VOC,
             HITUAVDataset=VOC,
             SyntheticSmallObjectDataset=VOC,
             IRSTDDataset=IRSTD,
