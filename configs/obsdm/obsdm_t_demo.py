@@ -11,7 +11,7 @@ _base_ = [
 
 # -------- changed often --------
 data_root = 'demo/drones/'
-max_iters = 500  # iterations
+max_iters = 400  # iterations
 batch_size = 8  # images
 load_from = 'obsdm_t_hituav'  # a model that ships
 
