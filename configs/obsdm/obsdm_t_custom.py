@@ -7,7 +7,7 @@
 _base_ = [
     '../_base_/models/obsdm_t.py',
     '../_base_/datasets/custom_boxes.py',
-    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/schedules/adamw_flat_cosine_iters.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
@@ -57,32 +57,11 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=val_interval
-)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
-    dict(
-        type='CosineAnnealingLR',
-        begin=flat_iters,
-        end=max_iters,
-        T_max=max_iters - flat_iters,
-        eta_min_ratio=0.05,
-        by_epoch=False,
-    ),
-]
-custom_hooks = [
-    dict(
-        type='StepEMAHook',
-        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
-        momentum=0.005,  # decay 0.995
-        gamma=100,  # steps of ramp
-        update_buffers=True,  # BN statistics are averaged too
-        priority=49,
-    ),
-    dict(type='ChannelsLastHook'),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = warmup_iters
+param_scheduler[1].update(begin=flat_iters, end=max_iters, T_max=max_iters - flat_iters)
 model = dict(bbox_head=dict(num_classes=1))  # becomes the number of classes of the data
 log_processor = dict(by_epoch=False)
 default_hooks = dict(

@@ -5,7 +5,7 @@
 _base_ = [
     '../_base_/models/obsdm_t.py',
     '../_base_/datasets/svanstrom_ir.py',
-    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/schedules/adamw_flat_cosine_iters.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
@@ -33,32 +33,13 @@ train_dataloader = dict(
 )
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
-)
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
-    dict(
-        type='CosineAnnealingLR',
-        begin=warmup_iters,
-        end=max_iters,
-        T_max=max_iters - warmup_iters,
-        eta_min_ratio=0.05,
-        by_epoch=False,
-    ),
-]
-custom_hooks = [
-    dict(
-        type='StepEMAHook',
-        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
-        momentum=0.05,  # decay 0.95
-        gamma=20,  # steps of ramp
-        update_buffers=True,  # BN statistics are averaged too
-        priority=49,
-    ),
-    dict(type='ChannelsLastHook'),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = warmup_iters
+param_scheduler[1].update(begin=warmup_iters, end=max_iters, T_max=max_iters - warmup_iters)
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].update(momentum=0.05, gamma=20)  # StepEMAHook: decay 0.95, steps of ramp
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(interval=20, log_metric_by_epoch=False),  # iterations

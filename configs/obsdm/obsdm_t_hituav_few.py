@@ -6,7 +6,7 @@
 _base_ = [
     '../_base_/models/obsdm_t.py',
     '../_base_/datasets/hituav_native.py',
-    '../_base_/schedules/adamw_flat_cosine.py',
+    '../_base_/schedules/adamw_flat_cosine_iters.py',
     '../_base_/runtime/default_runtime_det.py',
 ]
 
@@ -38,9 +38,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(ann_file=val_list))
 test_dataloader = val_dataloader
-train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=val_interval
-)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 optim_wrapper = dict(
     constructor='DefaultOptimWrapperConstructor',  # takes a rate of its own for a part
     optimizer=dict(lr=lr),
@@ -51,28 +49,11 @@ optim_wrapper = dict(
         custom_keys={'backbone': dict(lr_mult=backbone_lr_mult)},
     ),
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=200),
-    dict(
-        type='CosineAnnealingLR',
-        begin=max_iters // 2,
-        end=max_iters,
-        T_max=max_iters - max_iters // 2,
-        eta_min_ratio=0.05,
-        by_epoch=False,
-    ),
-]
-custom_hooks = [
-    dict(
-        type='StepEMAHook',
-        ema_type='ExpMomentumEMA',  # decay after t steps = (1 - momentum) (1 - exp(-t / gamma))
-        momentum=0.002,  # decay 0.998
-        gamma=300,  # steps of ramp
-        update_buffers=True,  # BN statistics are averaged too
-        priority=49,
-    ),
-    dict(type='ChannelsLastHook'),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = 200
+param_scheduler[1].update(begin=max_iters // 2, end=max_iters, T_max=max_iters - max_iters // 2)
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].update(momentum=0.002, gamma=300)  # StepEMAHook: decay 0.998, steps of ramp
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

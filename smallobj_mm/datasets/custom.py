@@ -136,10 +136,9 @@ def open_split(
             )
         return dataset
     if kind == 'voc':
-        trained = ann_file
-        if split != 'train' and find_labels(data_root, 'train')[0] == 'voc':
-            trained = find_labels(data_root, 'train')[1]
-        return open_voc(data_root, ann_file, (trained,), options)
+        train_kind, train_file = find_labels(data_root, 'train')
+        class_file = train_file if split != 'train' and train_kind == 'voc' else ann_file
+        return open_voc(data_root, ann_file, (class_file,), options)
     return None
 
 
