@@ -156,7 +156,7 @@ class Page:
         private = dict(api_visibility='private')
         quiet = dict(private, show_progress='hidden')
         shown = [
-            self.picture, self.picture_2, self.enlarged, self.table, self.details, self.download,
+            self.message, self.picture, self.picture_2, self.enlarged, self.table, self.details,
         ]  # fmt: skip
         network = dict(
             private, fn=self.look, inputs=[self.file, self.model, self.model_2],
@@ -171,8 +171,11 @@ class Page:
             inputs=[
                 self.analysis, self.other, self.threshold, self.threshold_2, self.view, self.frame,
             ],
-            outputs=[self.message, *shown],
+            outputs=shown,
         )  # fmt: skip
+        # What changes the archive holds the download back until it is packed again; what does
+        # not, such as another frame, leaves it alone.
+        anew = dict(drawing, fn=self.show_anew, outputs=[*shown, self.download])
         packing = dict(
             quiet, fn=self.pack, inputs=[self.analysis, self.threshold], outputs=self.download,
         )  # fmt: skip
@@ -184,24 +187,23 @@ class Page:
             self.take_example, self.model, [self.file, self.model, *settings], **quiet
         )
         self.file.change(self.announce, self.file, self.message, **quiet)
-        self.file.change(**network, **last).then(**drawing).then(**packing)
+        self.file.change(**network, **last).then(**anew).then(**packing)
         for model in (self.model, self.model_2):
             model.input(self.announce, self.file, self.message, **quiet)
         chosen = self.model.input(self.settings, self.model, settings, **quiet, **last)
-        chosen.then(**network).then(**drawing).then(**packing)
+        chosen.then(**network).then(**anew).then(**packing)
         self.model_2.input(
             self.settings_beside, self.model_2, self.threshold_2, **quiet, **last
         ).then(**network).then(**drawing)
         self.point.input(
             self.take_point, [self.model, self.point], self.threshold, **quiet, **last
-        ).then(**drawing).then(**packing)
+        ).then(**anew).then(**packing)
         # Drawn twice: gradio loses a value that comes between the first drawing's arrival and its
         # being marked as complete.
         self.threshold.input(lambda: _OWN, None, self.point, **quiet)
-        self.threshold.input(**drawing, **last).then(**drawing).then(**packing)
-        for slider in (self.threshold_2, self.frame):
-            slider.input(**drawing, **last).then(**drawing)
-        self.view.input(**drawing, **last).then(**drawing).then(**packing)
+        self.threshold.input(**anew, **last).then(**anew).then(**packing)
+        for chosen in (self.threshold_2, self.frame, self.view):
+            chosen.input(**drawing, **last).then(**drawing)
 
     def take_example(self, model: str | None, event: gr.SelectData) -> tuple:
         """The file of the example that was chosen, and the model for it with its settings."""
@@ -296,11 +298,11 @@ class Page:
         """What there is to see at a threshold.
 
         Returns:
-            Values of the message, the two pictures, the enlarged targets, the table, the column
-            that holds these two, and the download, which waits for :meth:`pack`.
+            Values of the message, the two pictures, the enlarged targets, the table and the
+            column that holds these two.
         """
         if analyzed is None:
-            return tuple(gr.skip() for _ in range(7))
+            return tuple(gr.skip() for _ in range(6))
         analysis = at_frame(analyzed, frame)
         detected = find(analysis, self._usable(threshold, analysis))
         message = messages.summary(analyzed, analysis, detected)
@@ -322,8 +324,12 @@ class Page:
             gr.Gallery(enlarged, visible=bool(enlarged), selected_index=None),
             gr.Dataframe(table_rows(analysis, detected), visible=bool(enlarged)),
             gr.Column(visible=True),
-            gr.DownloadButton(interactive=False),
         )  # fmt: skip
+
+    def show_anew(self, analyzed: Analyzed | None, *settings: Any) -> tuple:
+        """As :meth:`show`, and the download, which waits for :meth:`pack`."""
+        button = gr.skip() if analyzed is None else gr.DownloadButton(interactive=False)
+        return *self.show(analyzed, *settings), button
 
     def pack(
         self, analyzed: Analyzed | None, threshold: float | None, request: gr.Request
