@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from smallobj_mm.datasets import CustomBoxDataset
+from smallobj_mm.datasets.analysis.opening import open_datasets
 from smallobj_mm.engine.class_fitting import fit_classes
 
 #: Image of 80x40 px -> objects: class, box in px.
@@ -68,6 +69,14 @@ def folder(tmp_path, image_writer):
         return str(tmp_path)
 
     return make
+
+
+@pytest.mark.parametrize('form', WRITERS)
+def test_the_doctor_opens_what_training_opens(folder, form):
+    opened = open_datasets(folder(form))
+    assert list(opened) == ['train', 'val']
+    for dataset in opened.values():
+        assert len(dataset) == 2 and dataset.metainfo['classes'] == ('drone', 'kite')
 
 
 @pytest.mark.parametrize('form', WRITERS)

@@ -11,7 +11,7 @@ from smallobj_mm.utils.errors import UserError
 from ..bosch import BoschTrafficLightsDataset
 from ..coco import CocoBoxDataset
 from ..coco_layouts import find_coco_json
-from ..custom import open_voc
+from ..custom import find_labels, open_voc
 from ..files import list_files, list_images
 from ..irstd import IRSTDDataset
 from ..irstd_layouts import LAYOUTS, find_layout, find_list, find_split_folders
@@ -76,12 +76,15 @@ def _open_voc(
     root: str, lists: Optional[Sequence[str]], check_images: bool
 ) -> Dict[str, BaseDataset]:
     folder = osp.join(root, 'ImageSets', 'Main')
-    if not osp.isdir(folder) or not osp.isdir(osp.join(root, 'Annotations')):
-        return {}
-    names = list(lists or (name for name in _SPLITS if osp.isfile(osp.join(folder, name + '.txt'))))
-    if not names:
-        names = [osp.splitext(osp.basename(file))[0] for file in list_files(folder, ['.txt'])]
-    files = {name: f'ImageSets/Main/{name}.txt' for name in names}
+    files: Dict[str, str] = {}
+    if osp.isdir(folder) and osp.isdir(osp.join(root, 'Annotations')):
+        names = list(lists or [n for n in _SPLITS if osp.isfile(osp.join(folder, n + '.txt'))])
+        if not names:
+            names = [osp.splitext(osp.basename(file))[0] for file in list_files(folder, ['.txt'])]
+        files = {name: f'ImageSets/Main/{name}.txt' for name in names}
+    else:  # XML files beside the images, as training finds them
+        found = {split: find_labels(root, split) for split in lists or _SPLITS}
+        files = {split: file for split, (kind, file) in found.items() if kind == 'voc'}
     return {
         name: open_voc(root, file, tuple(files.values()), dict(check_images=check_images))
         for name, file in files.items()
