@@ -4,10 +4,10 @@
 import json
 
 import pytest
-from mmengine.config import Config
 
 from smallobj_mm.checkpoints.reading import load_plain
 from smallobj_mm.engine.runner import build_runner
+from smallobj_mm.utils.configs import read_config
 
 SIZE = 96  # px
 CHANNELS = [16, 32, 64]
@@ -22,7 +22,7 @@ def history(work_dir) -> list[dict]:
 @pytest.fixture
 def detection_cfg(repo_root, tmp_path):
     """The demo's config on four small images, learnt by heart: no augmentation."""
-    cfg = Config.fromfile(repo_root / 'configs/obsdm/obsdm_r18_demo.py')
+    cfg = read_config(repo_root / 'configs/obsdm/obsdm_r18_demo.py')
     cfg.launcher = 'none'
     cfg.work_dir = str(tmp_path / 'work')
     # mmengine keeps visualizers by name: another test's would go on writing to its own folder.
@@ -90,7 +90,7 @@ def test_detector_overfits_a_few_images(detection_cfg, tmp_path):
 @pytest.fixture
 def segmentation_cfg(repo_root, tmp_path):
     """The demo's config on six images, validated on them."""
-    cfg = Config.fromfile(repo_root / 'configs/ismallnet/ismallnet_demo.py')
+    cfg = read_config(repo_root / 'configs/ismallnet/ismallnet_demo.py')
     cfg.launcher = 'none'
     cfg.work_dir = str(tmp_path / 'work')
     cfg.visualizer.name = str(tmp_path)

@@ -100,7 +100,7 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     file = find_config(path)
     if not is_lazy(file):
         _check_bases(file)
-    cfg = _in_one_line(file, lambda: Config.fromfile(str(file)))
+    cfg = _in_one_line(file, lambda: _read(file))
     if not options:
         return cfg
     options = check_options(cfg, options)
@@ -111,9 +111,28 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     }
     if values and not is_lazy(file):
         evaluated = _in_one_line(file, lambda: _evaluate(file.resolve(), values))
-        cfg = Config(evaluated, filename=os.path.abspath(file))
+        cfg = Config(evaluated, filename=os.path.abspath(file), format_python_code=False)
     cfg.merge_from_dict(options)
     return cfg
+
+
+def _read(file: Path) -> Config:
+    """A config whose text is written down without yapf.
+
+    mmengine writes the text at the start of a run and with every checkpoint; for the longest
+    configs yapf takes seconds each time, and the lines read as well without.
+    """
+    cfg = Config.fromfile(str(file), format_python_code=False)
+    if is_lazy(file):
+        return cfg
+    # Of a config that is not lazy, mmengine forgets the switch.
+    return Config(
+        ConfigDict(cfg.items()),
+        cfg_text=cfg.text,
+        filename=cfg.filename,
+        env_variables=cfg.env_variables,
+        format_python_code=False,
+    )
 
 
 def is_lazy(path: Path) -> bool:

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -16,13 +15,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from deployment_toys import FORMATS, NAMES, SMALL, build, randomize, spread_scores  # noqa: E402
 
+from smallobj_mm.utils.configs import read_config
+
 
 @pytest.fixture(scope='session')
 def systems(repo_root, tmp_path_factory):
     """Task -> cfg, weights (path), model (as built)."""
     found = {}
     for task, name in NAMES.items():
-        cfg = Config.fromfile(repo_root / 'configs' / f'{name}.py')
+        cfg = read_config(repo_root / 'configs' / f'{name}.py')
         cfg.merge_from_dict(SMALL[task])
         torch.manual_seed(1)
         model = randomize(build(cfg))

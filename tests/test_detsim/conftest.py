@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine.config import Config
+
+from smallobj_mm.utils.configs import read_config
 
 pytest.importorskip('mmpretrain')
 
@@ -73,7 +74,7 @@ def tiny(repo_root, images, tmp_path):
     """The config; ``local-views`` and so on by name."""
 
     def make(name='detsim_r18_folder', epochs=2, batch_size=8):
-        cfg = Config.fromfile(repo_root / f'configs/detsim/{name}.py')
+        cfg = read_config(repo_root / f'configs/detsim/{name}.py')
         cfg.launcher = 'none'
         cfg.work_dir = str(tmp_path / 'work')
         # mmengine keeps visualizers by name: another test's would write to its own folder.

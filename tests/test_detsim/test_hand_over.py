@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from smallobj_mm.checkpoints.backbone import (
@@ -17,6 +16,7 @@ from smallobj_mm.checkpoints.backbone import (
 )
 from smallobj_mm.models.initializers import ssl_pretrained
 from smallobj_mm.registry import MODELS
+from smallobj_mm.utils.configs import read_config
 
 safetensors = pytest.importorskip('safetensors')
 
@@ -24,7 +24,7 @@ safetensors = pytest.importorskip('safetensors')
 @pytest.fixture(scope='module')
 def trained(repo_root, tmp_path_factory):
     """A checkpoint as a work-dir has it, of the published backbone."""
-    cfg = Config.fromfile(repo_root / 'configs/detsim/detsim_r18_mixed_96.py')
+    cfg = read_config(repo_root / 'configs/detsim/detsim_r18_mixed_96.py')
     cfg.model.neck.update(hid_channels=16, out_channels=16)
     cfg.model.head.update(in_channels=16, hid_channels=8)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -105,7 +105,7 @@ def test_obsdm(kind, exported, trained, tmp_path, repo_root, said):
             {'backbone': {**trained[1], **conv2}, 'projector': {'0.weight': torch.zeros(4, 4)}},
             path,
         )
-    cfg = Config.fromfile(repo_root / 'configs/obsdm/obsdm_r18_hituav.py')
+    cfg = read_config(repo_root / 'configs/obsdm/obsdm_r18_hituav.py')
     backbone = build('mmdet', cfg.model, path)
     assert same(backbone, trained[1])
     assert 'loaded 120/120 tensors of SSLResNet18' in said[-1]
@@ -124,7 +124,7 @@ def stock(tmp_path, exported, installed_config):
             "custom_imports = dict(imports=['smallobj_mm'])\n"
             f'model = dict({lines}backbone=dict(init_cfg={init_cfg}))\n'
         )
-        cfg = Config.fromfile(mine)
+        cfg = read_config(mine)
         with DefaultScope.overwrite_default_scope(framework):
             # The frameworks hand ``pretrained`` of the model down as they build it.
             return MODELS.build(cfg.model).backbone

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from smallobj_mm.checkpoints.reading import load_plain, read_header
+from smallobj_mm.utils.configs import read_config
 
 pytest.importorskip('mmseg')
 safetensors = pytest.importorskip('safetensors.torch')
@@ -38,7 +38,7 @@ def task(tmp_path, repo_root):
         cv2.imwrite(str(tmp_path / 'data' / 'mask' / f'{index}_pixels0.png'), mask)
     (tmp_path / 'data' / 'test.txt').write_text('0\n1\n2\n')
     steps = [dict(type=name) for name in ('LoadImageStrict', 'LoadBinaryMask', 'PackIRSTDInputs')]
-    cfg = Config.fromfile(repo_root / 'configs/ismallnet/ismallnet_demo.py')
+    cfg = read_config(repo_root / 'configs/ismallnet/ismallnet_demo.py')
     cfg.model.backbone.update(channels=LEVELS, num_blocks=[1, 1])
     cfg.model.neck.update(in_channels=LEVELS, num_blocks=[1, 1])
     cfg.model.decode_head.head_module.update(in_channels=LEVELS, channels=4)

@@ -13,6 +13,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from smallobj_mm.models.utils import half
+
 pytest.importorskip('mmseg')
 HERE = Path(__file__).resolve().parent
 
@@ -48,6 +50,8 @@ def task(tmp_path_factory):
 def test_tested_with_views_and_in_half(task, repo_root, monkeypatch):
     """Views of an equivariant model change nothing, in the maps either; half hardly."""
     monkeypatch.setenv('LOCAL_RANK', '0')
+    # Half precision where the CPU does not compute in bfloat16, too; slow there, but right.
+    monkeypatch.setattr(half, 'cpu_computes_bfloat16', lambda: True)
     maps = []
     for number, options in enumerate([(), ('--tta',), ('--half', '--tta')]):
         out = task / f'out{number}'
@@ -62,9 +66,9 @@ def test_tested_with_views_and_in_half(task, repo_root, monkeypatch):
         assert metrics['0.5']['detected'] == 4
         files = sorted((out / 'maps').iterdir())
         maps.append([cv2.imread(str(file), cv2.IMREAD_UNCHANGED).astype(int) for file in files])
-    for plain, views, half in zip(*maps):
+    for plain, views, rough in zip(*maps):
         assert np.abs(plain - views).max() <= 1
-        assert 1 < np.abs(plain - half).max() < 0.02 * 2**16
+        assert 1 < np.abs(plain - rough).max() < 0.02 * 2**16
 
 
 def test_options_of_the_inferencer(task, load_tool, tmp_path):

@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Settings of the command line reach what is made of the names at the top of a config."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_a_setting_of_a_nested_key_wins(folder):
 def test_a_dict_is_merged(folder):
     cfg = read_config(str(folder / 'config.py'), {'head': {'more': 1}})
     assert cfg.head == dict(num_classes=2, steps=[3, 6], more=1)
+
+
+@pytest.mark.parametrize('options', [None, {'lr': 1e-3}])
+def test_the_text_is_the_config_and_waits_for_no_formatter(monkeypatch, options):
+    def refuse(*args, **kwargs):
+        raise AssertionError('yapf takes seconds for this config')
+
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', refuse)
+    cfg = read_config('ismallnet_t_ir', options)
+    assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
+    copied = copy.deepcopy(cfg)  # as a runner has it
+    assert copied.pretty_text == cfg.pretty_text
 
 
 def test_no_such_file(tmp_path):
