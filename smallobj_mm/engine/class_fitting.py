@@ -9,7 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from smallobj_mm.checkpoints.reading import load_plain
+from smallobj_mm.checkpoints.reading import load_from_local_plain
 from smallobj_mm.compat.frameworks import has_framework
 from smallobj_mm.registry import DATASETS
 from smallobj_mm.utils.errors import UserError
@@ -98,7 +98,7 @@ def _classes_of_checkpoint(cfg: Config) -> Tuple[str, ...]:
     path = cfg.get('load_from')
     if not path or not os.path.isfile(path):
         return ()
-    meta = load_plain(path).get('meta')
+    meta = load_from_local_plain(path, 'cpu').get('meta')
     meta = meta.get('dataset_meta') if isinstance(meta, dict) else None
     classes = meta.get('classes') if isinstance(meta, dict) else None
     return tuple(map(str, classes)) if isinstance(classes, (list, tuple)) else ()

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from mmengine.config import Config
+from safetensors.torch import save_file
 
 pytest.importorskip('mmdet')
 
@@ -95,9 +96,14 @@ def test_yolo_names(tmp_path):
         fit_classes(cfg)
 
 
-def test_without_training_data_the_checkpoint_decides(coco, tmp_path):
-    path = tmp_path / 'best.pth'
-    torch.save(dict(state_dict={}, meta=dict(dataset_meta=dict(classes=('b', 'a', 'c')))), path)
+@pytest.mark.parametrize('name', ['best.pth', 'published.safetensors'])
+def test_without_training_data_the_checkpoint_decides(coco, tmp_path, name):
+    path = tmp_path / name
+    if name.endswith('.pth'):
+        meta = dict(dataset_meta=dict(classes=('b', 'a', 'c')))
+        torch.save(dict(state_dict={}, meta=meta), path)
+    else:
+        save_file({'w': torch.ones(1)}, path, dict(classes='["b", "a", "c"]'))
     absent = dict(type='CocoBoxDataset', data_root=str(tmp_path / 'absent'))
     for train in (None, absent):
         cfg = config(train, coco('val', 'a', 'b'), load_from=str(path))
