@@ -29,9 +29,10 @@ class YOLOFolderDataset(SmallObjectDetDataset):
 
     Layouts: ``images/SPLIT`` with ``labels/SPLIT``; ``SPLIT/images`` with ``SPLIT/labels``; images
     and labels together in ``SPLIT`` or ``obj_SPLIT_data``; or a ``data.yaml`` whose split is a
-    folder of images, a text list of images, or several of them. The split 'val' may be called
-    'valid'. An image without a label file has no objects; if no image has one, that is an error.
-    Rows of polygons (segmentation) count by the boxes they span.
+    folder of images, a text list of images, or several of them. A ``data.yaml`` in ``data_root``
+    goes before the folders, where all that it names for the split is there. The split 'val' may be
+    called 'valid'. An image without a label file has no objects; if no image has one, that is an
+    error. Rows of polygons (segmentation) count by the boxes they span.
 
     The names of the classes are those of ``data.yaml``, or of ``obj.names``, ``_darknet.labels``
     or ``classes.txt``, where one of them lies in ``data_root`` or in the split's folder; without
@@ -104,6 +105,9 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         """Paths of the images of the split, sorted within each folder."""
         if self.ann_files:
             return self._yaml_images(self.ann_files[0])
+        places = self._yaml_places()
+        if places and None not in places:  # exports name folders of other machines, too
+            return self._yaml_images(find_data_yaml(self.data_root) or '')
         folders = self.folders_of(self.data_root, self.split)
         for folder in folders:
             if osp.isdir(folder):
@@ -119,16 +123,25 @@ class YOLOFolderDataset(SmallObjectDetDataset):
             raise UserError(f'{folder}: no image in this folder; expected *.jpg, *.png, …')
         return images
 
+    def _yaml_places(self) -> List[Optional[str]]:
+        """Where the entries of the split in the YAML are; None for each that is nowhere."""
+        if self.data_yaml is None:
+            return []
+        bases = self._yaml_bases(self.data_yaml)
+        return [self._locate(entry, bases) for entry in self.data_yaml.splits.get(self.split, ())]
+
+    def _yaml_bases(self, data_yaml: DataYaml) -> List[str]:
+        return [*data_yaml.roots, self.data_root or '.']
+
     def _yaml_images(self, path: str) -> List[str]:
         data_yaml = self.data_yaml
         if data_yaml is None:
             raise self.missing(path)
         if self.split not in data_yaml.splits:
             raise UserError(f'{path}: no split {self.split!r}, found {sorted(data_yaml.splits)}')
-        bases = [*data_yaml.roots, self.data_root or '.']
+        bases = self._yaml_bases(data_yaml)
         images: List[str] = []
-        for entry in data_yaml.splits[self.split]:
-            place = self._locate(entry, bases)
+        for entry, place in zip(data_yaml.splits[self.split], self._yaml_places()):
             if place is None:
                 raise self.missing(osp.join(data_yaml.roots[0], entry))
             is_folder = osp.isdir(place)

@@ -60,6 +60,24 @@ def test_data_yaml(folders, yaml):
     assert len(dataset.get_data_info(0)['instances']) == 2
 
 
+@pytest.mark.parametrize(
+    ('train', 'found'),
+    [
+        ('[images/train, images/extra]', ['extra/e', 'train/a', 'train/b', 'train/c']),
+        ('fold0.txt', ['train/b']),
+        ('[images/train, images/gone]', ['train/a', 'train/b', 'train/c']),
+    ],
+)
+def test_a_yaml_goes_before_folders(folders, image_writer, train, found):
+    """Not where it names what is not there, as exports from other machines do."""
+    image_writer(folders / 'images' / 'extra' / 'e.jpg', 80, 40)
+    (folders / 'fold0.txt').write_text('images/train/b.jpg\n')
+    (folders / 'data.yaml').write_text(f'names: [x, y, z]\ntrain: {train}')
+    dataset = YOLOFolderDataset(split='train', data_root=str(folders))
+    ids = sorted(dataset.get_data_info(i)['img_id'] for i in range(len(dataset)))
+    assert ids == [f'images/{name}.jpg' for name in found]
+
+
 def test_classes_must_agree_with_the_yaml(folders):
     (folders / 'data.yaml').write_text('names: [x, y, z]\ntrain: images/train')
     kwargs = dict(ann_file='data.yaml', data_root=str(folders))
@@ -150,6 +168,15 @@ def test_unreadable_image(folders):
 def test_label_paths():
     assert label_path_of('images/x/images/train/a.b.jpg') == 'images/x/labels/train/a.b.txt'
     assert label_path_of('flat/a.jpg') == 'flat/a.txt'
+
+
+def test_a_folder_called_images_far_above(tmp_path, image_writer):
+    """It says nothing of labels that lie beside their images."""
+    root = tmp_path / 'images' / 'birds'
+    image_writer(root / 'train' / 'a.png', 80, 40)
+    (root / 'train' / 'a.txt').write_text('0 0.5 0.5 0.5 0.5')
+    dataset = YOLOFolderDataset(data_root=str(root))
+    assert dataset.get_data_info(0)['instances'][0]['bbox'] == [20, 10, 60, 30]
 
 
 def test_polygons_count_by_their_boxes(folders):

@@ -90,14 +90,17 @@ def _polygon_corners(values: List[float]) -> Tuple[float, float, float, float]:
 def label_path_of(img_path: str) -> str:
     """Label file of an image: the last folder ``images`` becomes ``labels``, the ending .txt.
 
-    Without a folder ``images`` in the path the label file lies beside the image.
+    Without a folder ``images`` in the path the label file lies beside the image; also where there
+    is one there alone, for a folder far above may be called ``images``.
     """
-    parts = osp.splitext(img_path)[0].replace('\\', '/').split('/')
+    stem = osp.splitext(img_path)[0].replace('\\', '/')
+    parts = stem.split('/')
     for position in range(len(parts) - 2, -1, -1):
         if parts[position] == 'images':
             parts[position] = 'labels'
             break
-    return '/'.join(parts) + '.txt'
+    path, beside = '/'.join(parts) + '.txt', f'{stem}.txt'
+    return beside if not osp.isfile(path) and osp.isfile(beside) else path
 
 
 class DataYaml(NamedTuple):
