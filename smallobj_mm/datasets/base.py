@@ -179,6 +179,14 @@ class SmallObjectDetDataset(BaseDetDataset):
         """Whether the object has a class but is neither object nor background."""
         return False
 
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Class of each object of an image, as ``ClassBalancedDataset`` asks for them.
+
+        Regions to ignore and ignored objects do not count: an image of nothing else has no class.
+        """
+        instances = self.get_data_info(idx)['instances']
+        return [one['bbox_label'] for one in instances if not one['ignore_flag']]
+
     def load_data_list(self) -> List[dict]:
         """Read all annotations.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os.path as osp
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,15 +15,12 @@ from .base import SmallObjectDetDataset, class_tuple
 from .coco import CocoBoxDataset
 from .coco_layouts import SPLIT_NAMES, find_coco_json
 from .files import list_files, list_images, read_id_list, strip_image_suffix
-from .hituav import HITUAVDataset
+from .hituav import HITUAVDataset, is_region_label
 from .parsers.voc_xml import parse_voc_xml
 from .parsers.yolo_txt import find_data_yaml, label_path_of
 from .records import ImageRecord, ObjectRecord
 from .voc import SmallObjectVOCDataset, listed_classes
 from .yolo import YOLOFolderDataset
-
-#: Labels, in lower case, of regions to ignore.
-IGNORE_LABELS = ('dontcare', "don't care", 'ignore')
 
 
 @DATASETS.register_module()
@@ -36,7 +32,7 @@ class CustomBoxDataset(SmallObjectDetDataset):
     :class:`SmallObjectVOCDataset` and :class:`YOLOFolderDataset`, see there for the layouts. The
     names of the classes are those of the files; where Pascal VOC lists none, those of the objects
     of the training split in alphabetical order. Objects marked difficult count, boxes called
-    DontCare are regions to ignore.
+    DontCare or ignore are regions to ignore.
 
     Args:
         split: 'train', 'val' (also called valid or validation), 'test', or another name.
@@ -177,25 +173,22 @@ def open_voc(
     """
     options = dict(options, ann_file=ann_file, data_root=data_root, difficult='keep')
     metainfo = dict(options.get('metainfo') or {})
-    labels = count_labels(data_root, class_files)
-    regions = {label for label in labels if label.lower() in IGNORE_LABELS}
-    own = tuple(sorted(set(labels) - regions))
+    labels = {label for file in class_files for label in find_names(data_root, file)}
+    own = tuple(sorted(label for label in labels if not is_region_label(label)))
+    # Regions may be in the split itself alone.
+    regions = any(map(is_region_label, labels | find_names(data_root, ann_file)))
     if own and not class_tuple(metainfo.get('classes')) and not listed_classes(data_root):
         options['metainfo'] = dict(metainfo, classes=own)
     return (HITUAVDataset if regions else SmallObjectVOCDataset)(**options)
 
 
 @functools.lru_cache(maxsize=8)  # a run opens its data sets twice: for the classes, and to read
-def count_labels(data_root: str, ann_files: tuple[str, ...]) -> Mapping[str, int]:
-    """How many objects of each label the XML files of lists or folders have."""
-    counts: Counter[str] = Counter()
-    for ann_file in ann_files:
-        path = osp.join(data_root, ann_file)
-        if osp.isdir(path):
-            files = list_files(path, ['.xml'])
-        else:
-            names = map(strip_image_suffix, read_id_list(path))
-            files = [osp.join(data_root, 'Annotations', f'{name}.xml') for name in names]
-        for file in files:
-            counts.update(obj.label for obj in parse_voc_xml(file).objects)
-    return counts
+def find_names(data_root: str, ann_file: str) -> frozenset[str]:
+    """The labels that objects in the XML files of a list or folder have."""
+    path = osp.join(data_root, ann_file)
+    if osp.isdir(path):
+        files = list_files(path, ['.xml'])
+    else:
+        names = map(strip_image_suffix, read_id_list(path))
+        files = [osp.join(data_root, 'Annotations', f'{name}.xml') for name in names]
+    return frozenset(obj.label for file in files for obj in parse_voc_xml(file).objects)

@@ -8,6 +8,14 @@ from smallobj_mm.registry import DATASETS
 from .records import ObjectRecord
 from .voc import SmallObjectVOCDataset
 
+#: Labels of regions to ignore, without case and spacing.
+IGNORE_LABELS = ('dontcare', 'ignore')
+
+
+def is_region_label(label: str) -> bool:
+    """Whether a label is that of regions to ignore: ``DontCare``, ``don't care``, ``ignore``."""
+    return _key(label) in IGNORE_LABELS
+
 
 def _key(name: str) -> str:
     """'OtherVehicle', 'other vehicle' and 'other_vehicle' are the same name."""
@@ -19,8 +27,8 @@ class HITUAVDataset(SmallObjectVOCDataset):
     """HIT-UAV (Suo et al., Scientific Data 10, 227, 2023): 640x512 thermal images from a drone.
 
     Labels match the classes whatever their case and spacing (``OtherVehicle`` is 'other vehicle').
-    ``DontCare`` boxes become regions to ignore for every class. Difficult objects are kept by
-    default: here the mark stands for small or occluded ones.
+    ``DontCare`` boxes, and ones called ``ignore``, become regions to ignore for every class.
+    Difficult objects are kept by default: here the mark stands for small or occluded ones.
 
     Args:
         ann_file (str | Sequence[str]): List(s) of image names below ``ImageSets/Main``.
@@ -51,4 +59,4 @@ class HITUAVDataset(SmallObjectVOCDataset):
 
     def is_ignore_region(self, obj: ObjectRecord) -> bool:
         """``DontCare`` boxes."""
-        return _key(obj.label) == 'dontcare'
+        return is_region_label(obj.label)

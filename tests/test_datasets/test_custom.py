@@ -147,6 +147,21 @@ def test_lists_of_pascal_voc(tmp_path, image_writer):
         CustomBoxDataset('test', data_root=str(tmp_path))
 
 
+@pytest.mark.parametrize('label', ['DontCare', "don't care", 'ignore', 'Dont_Care'])
+@pytest.mark.parametrize('split', ['train', 'valid'])
+def test_regions_in_one_split_alone(folder, tmp_path, label, split):
+    """Whichever it is; they are no class."""
+    root = folder('voc')
+    objects = [*BOXES['a'], (label, (50, 20, 60, 30))]
+    (tmp_path / split / 'a.xml').write_text(xml(objects))
+    dataset = CustomBoxDataset(split, data_root=root)
+    assert dataset.metainfo['classes'] == ('drone', 'kite')
+    flags = [(i['bbox_label'], i['ignore_flag']) for i in dataset.get_data_info(0)['instances']]
+    assert flags == [(1, 0), (0, 0), (0, 1)]
+    assert dataset.get_cat_ids(0) == [1, 0] and dataset.get_cat_ids(1) == []
+    assert len(open_datasets(root)) == 2
+
+
 def test_yolo_without_names(folder, tmp_path):
     root = folder('yolo')
     (tmp_path / 'classes.txt').unlink()
