@@ -174,14 +174,20 @@ class InteriorBoundaryFusionHead(BaseModule):
     def loss_by_feat(self, logits: Sequence[Tensor], batch_data_samples: list) -> dict:
         """Losses from the three logits; see `loss`."""
         targets, valid = self._stack_targets(batch_data_samples)
-        losses = {}
+        losses: dict[str, Tensor] = {}
+        # DistributedDataParallel stops where a parameter has no gradient: these have one of 0.
+        unused = sum(
+            0 * logit.sum()
+            for name, logit in zip(self.head_module.maps, logits, strict=True)
+            if not self.map_weights[name]
+        )
         for name, logit in zip(self.head_module.maps, logits, strict=True):
             target, weight = targets[name], self.map_weights[name]
             if not weight:
                 continue
             logit = self._resize(logit, target.shape[2:])
             terms = [loss(logit, target, valid) for loss in self.loss_decode]
-            losses[f'loss_{name}'] = weight * sum(terms)
+            losses[f'loss_{name}'] = weight * sum(terms) + unused
         return losses
 
     def predict(
@@ -191,7 +197,9 @@ class InteriorBoundaryFusionHead(BaseModule):
 
         Args:
             inputs: Maps of the two streams.
-            batch_img_metas: Of each image; ``pad_shape`` is its size as the network took it.
+            batch_img_metas: Of each image; ``pad_shape`` is its size as the network took it. Where
+                ``img_shape`` is a ``torch.Size`` that is the size: slide inference of mmseg says
+                so how large its crop is.
             test_cfg: Not needed; in mmseg's signature.
 
         Returns:
@@ -202,8 +210,10 @@ class InteriorBoundaryFusionHead(BaseModule):
     def predict_by_feat(self, logits: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
         """Logits of the mask from all three; see `predict`."""
         meta = batch_img_metas[0]
-        shape = meta.get('pad_shape', meta['img_shape'])[:2]
-        return self._resize(logits[-1], shape)
+        shape = meta['img_shape']
+        if not isinstance(shape, torch.Size):
+            shape = meta.get('pad_shape', shape)
+        return self._resize(logits[-1], shape[:2])
 
     def _resize(self, logit: Tensor, shape: Sequence[int]) -> Tensor:
         if tuple(logit.shape[2:]) == tuple(shape):

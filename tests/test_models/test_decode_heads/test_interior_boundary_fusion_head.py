@@ -22,6 +22,19 @@ def test_every_parameter_learns(build_segmentor, samples, step):
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize('weights', [[0, 1, 1], [1, 0, 0.5], [0, 0, 1]])
+def test_maps_without_weight(build_segmentor, samples, weights):
+    """They have no loss, and still nothing is left without a gradient."""
+    model = build_segmentor(map_weights=weights)
+    losses = model(torch.randn(2, 3, 32, 48), samples((32, 48), (32, 48)), mode='loss')
+    names = [name for name, weight in zip(('interior', 'boundary', 'mask'), weights) if weight]
+    assert set(losses) == {f'decode.loss_{name}' for name in names}
+    sum(losses.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    if not weights[0]:
+        assert not model.decode_head.head_module.interior_logit.weight.grad.any()
+
+
 def test_losses_are_summed_and_weighted(build_segmentor, samples):
     """Each map's loss is that of its own target."""
     model = build_segmentor(map_weights=[1.0, 0.5, 2.0]).eval()
@@ -83,6 +96,16 @@ def test_predictions_have_the_size_of_the_image(build_segmentor, samples, sizes,
         probability = out.seg_logits.data
         assert 0 <= probability.min() and probability.max() <= 1
         assert torch.equal(out.pred_sem_seg.data, (probability > 0.5).float())
+
+
+def test_slide_inference(build_segmentor, samples):
+    """mmseg's windows are smaller than the padded image."""
+    model = build_segmentor().eval()
+    model.test_cfg = ConfigDict(mode='slide', crop_size=(16, 16), stride=(12, 12))
+    image = torch.randint(0, 256, (3, 25, 33), dtype=torch.uint8)
+    with torch.no_grad():
+        out = model.test_step(dict(inputs=[image], data_samples=samples((25, 33))))[0]
+    assert out.seg_logits.data.shape == (1, 25, 33)
 
 
 def test_resized_images_are_evaluated_at_their_own_size(build_segmentor, samples):
