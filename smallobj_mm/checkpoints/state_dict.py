@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from smallobj_mm.utils.errors import UserError
 
-#: Prefix of weights that were saved from inside a wrapper for several processes.
+#: Prefix of weights inside a wrapper: for several processes, for test-time augmentation.
 _WRAPPER = 'module.'
 #: Older files have no counters of batches, and they are without effect on the network.
 COUNTER = 'num_batches_tracked'
@@ -17,18 +17,25 @@ _SLOW_COPIES = ('encoder_k', 'momentum', 'target', 'teacher', 'ema')
 
 
 def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, plain or under ``state_dict``, without a wrapper's prefix."""
+    """The tensors of a checkpoint, plain or under ``state_dict``, without prefixes of wrappers."""
     state = checkpoint.get('state_dict', checkpoint)
     if not isinstance(state, Mapping):
         return {}
-    return {str(k).removeprefix(_WRAPPER): v for k, v in state.items() if isinstance(v, Tensor)}
+    return {_unwrapped(str(k)): v for k, v in state.items() if isinstance(v, Tensor)}
+
+
+def _unwrapped(name: str) -> str:
+    """The name inside all wrappers; there may be several, one in the other."""
+    while name.startswith(_WRAPPER):
+        name = name.removeprefix(_WRAPPER)
+    return name
 
 
 def fitting_state(model: nn.Module, checkpoint: Mapping, source: str) -> dict[str, Tensor]:
     """The weights of a checkpoint for a model, every one of them, in the model's precision.
 
     Args:
-        model: The model, or a wrapper that has it as its ``module``; not changed.
+        model: The model, or wrappers that have it as their ``module``; not changed.
         checkpoint: What the file holds.
         source: Name of the file, for messages.
 
@@ -45,7 +52,7 @@ def fitting_state(model: nn.Module, checkpoint: Mapping, source: str) -> dict[st
             f'{source}: holds no weights (state_dict: {kind} without tensors), expected those of '
             'the config; give the checkpoint that was trained with this config'
         )
-    own = {name.removeprefix(_WRAPPER): (name, t) for name, t in model.state_dict().items()}
+    own = {_unwrapped(name): (name, t) for name, t in model.state_dict().items()}
     missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
     foreign = [key for key in state if key not in own]
     for keys, what in ((missing, 'missing'), (foreign, 'unknown to the model')):
