@@ -323,17 +323,17 @@ def _without_program(checkpoint: dict) -> dict:
 
 
 def load_from_http_plain(filename: str, map_location: MapLocation = None) -> dict:
-    """mmengine's loader of ``http(s)://`` addresses, by :func:`load_plain`."""
-    return _without_program(load_plain(fetch(filename), map_location))
+    """mmengine's loader of ``http(s)://`` addresses, as :func:`load_from_local_plain`."""
+    return load_from_local_plain(fetch(filename), map_location)
 
 
 def load_from_torchvision_plain(filename: str, map_location: MapLocation = None) -> dict:
-    """mmengine's loader of ``torchvision://`` names, by :func:`load_plain`."""
+    """mmengine's loader of ``torchvision://`` names, as :func:`load_from_local_plain`."""
     return _load_named(filename, get_torchvision_models(), map_location)
 
 
 def load_from_openmmlab_plain(filename: str, map_location: MapLocation = None) -> dict:
-    """mmengine's loader of ``open-mmlab://`` names, by :func:`load_plain`."""
+    """mmengine's loader of ``open-mmlab://`` names, as :func:`load_from_local_plain`."""
     return _load_named(filename, get_external_models(), map_location)
 
 
@@ -343,7 +343,7 @@ def _load_named(filename: str, addresses: dict, map_location: MapLocation) -> di
         raise UserError(
             f'{filename}: unknown model of {scheme}; give the path or the address of a checkpoint'
         )
-    return _without_program(load_plain(fetch(addresses[name]), map_location))
+    return load_from_local_plain(fetch(addresses[name]), map_location)
 
 
 def load_from_refused(filename: str, map_location: MapLocation = None) -> dict:

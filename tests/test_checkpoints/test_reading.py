@@ -22,7 +22,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from safetensors.torch import save_file
 from torch import nn
 
-from smallobj_mm.checkpoints import load_plain, use_safe_loader
+from smallobj_mm.checkpoints import load_plain, reading, use_safe_loader
 from smallobj_mm.checkpoints.reading import load_from_http_plain, load_from_local_plain
 from smallobj_mm.utils.errors import UserError
 
@@ -328,7 +328,8 @@ def test_a_download_on_each_machine(tmp_path: Path) -> None:
         dist.init_process_group(
             'gloo', init_method=f'file://{tmp_path}/store', rank=rank, world_size=4
         )
-        assert load_from_http_plain(f'{address}/w.pth')['w'].tolist() == [1, 1]
+        loaded = load_from_http_plain(f'{address}/w.pth')
+        assert loaded['state_dict']['w'].tolist() == [1, 1]
         dist.destroy_process_group()
 
     with Server((tmp_path / 'w.pth').read_bytes()) as server:
@@ -356,6 +357,18 @@ def test_bare_weights_come_as_a_checkpoint(tmp_path):
     for name in ('a.safetensors', 'a.pth'):
         loaded = load_from_local_plain(str(tmp_path / name))
         assert loaded['state_dict']['w'].tolist() == [1, 1]
+
+
+def test_so_do_those_from_the_network(tmp_path: Path, safe_loader: None, monkeypatch: Any) -> None:
+    save_file({'w': torch.ones(2)}, tmp_path / 'a.safetensors', dict(classes='["x"]'))
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    with Server((tmp_path / 'a.safetensors').read_bytes()) as server:
+        address = f'{server.address}/a.safetensors'
+        monkeypatch.setattr(reading, 'get_torchvision_models', lambda: {'a': address})
+        for name in (address, 'torchvision://a'):
+            loaded = CheckpointLoader.load_checkpoint(name)
+            assert loaded['state_dict']['w'].tolist() == [1, 1]
+            assert loaded['meta'] == {'dataset_meta': {'classes': ('x',)}}
 
 
 def test_importing_the_package_is_enough(tmp_path: Path) -> None:
