@@ -6,6 +6,7 @@ from mmcv.cnn import ConvModule, build_activation_layer
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .types import ConfigType
 
@@ -44,9 +45,15 @@ class RepConv(nn.Module):
 
     @torch.no_grad()
     def switch_to_deploy(self) -> None:
-        """Fold both branches and their normalization into one 3x3 convolution, in place."""
+        """Fold both branches and their normalization into one 3x3 convolution, in place.
+
+        Norms that depend on the image (GN, LN) fold into nothing: with them the branches stay.
+        """
         if self.deployed is not None:
             return
+        for norm in (self.conv3x3.norm, self.conv1x1.norm):
+            if not isinstance(norm, (_BatchNorm, nn.Identity, type(None))):
+                return
         conv3x3 = fuse_conv_bn(self.conv3x3).conv
         conv1x1 = fuse_conv_bn(self.conv1x1).conv
         conv3x3.weight.add_(functional.pad(conv1x1.weight, [1, 1, 1, 1]))

@@ -1,8 +1,11 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
 import torch
+from mmcv.cnn.utils import fuse_conv_bn
 from torch import nn
 
 from smallobj_mm.models.layers import RepConv
+from smallobj_mm.models.utils import switch_to_deploy
 
 
 @torch.no_grad()
@@ -17,6 +20,32 @@ def test_deployed_is_equal(layer, randomize):
     convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
     assert len(convs) == 1 and convs[0].kernel_size == (3, 3)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in block.modules())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ('norm_cfg', 'folded'),
+    [(dict(type='GN', num_groups=2), False), (dict(type='IN'), False), (None, True)],
+)
+def test_other_norms(layer, norm_cfg, folded):
+    """What cannot be folded stays as it is; what has no norm folds."""
+    block = RepConv(4, 6, norm_cfg=norm_cfg, act_cfg=layer['act_cfg']).eval()
+    x = torch.randn(2, 4, 9, 7)
+    expected = block(x)
+    deployed = switch_to_deploy(block)
+    torch.testing.assert_close(deployed(x), expected, atol=1e-5, rtol=0)
+    assert (deployed.deployed is not None) == folded
+
+
+@torch.no_grad()
+def test_norms_that_are_folded_before(layer, randomize):
+    """mmdet's own fusing leaves identities in their place."""
+    block = randomize(RepConv(4, 6, **layer)).eval()
+    x = torch.randn(1, 4, 5, 5)
+    expected = block(x)
+    block = switch_to_deploy(fuse_conv_bn(block))
+    torch.testing.assert_close(block(x), expected, atol=1e-4, rtol=0)
+    assert block.deployed is not None
 
 
 @torch.no_grad()
