@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from smallobj_mm.engine.hooks import TrainingChecksHook
+from smallobj_mm.engine.hooks.training_checks import check_batches
 from smallobj_mm.engine.optim.amp import enable_amp
 from smallobj_mm.engine.resuming import latest_checkpoint
 from smallobj_mm.engine.runner import (
@@ -85,7 +86,13 @@ def set_resume(cfg: Config, resume: str) -> None:
 
 
 def add_checks(runner: Runner) -> None:
-    """Check data, schedule and checkpoint before training, unless the config has the hook."""
+    """Check data, schedule and checkpoint before training, unless the config has the hook.
+
+    Raises:
+        UserError: The training data make no batch.
+    """
+    if runner.train_loop is not None:
+        check_batches(runner.train_dataloader)  # before schedules are built, which stumble over it
     if not any(isinstance(hook, TrainingChecksHook) for hook in runner.hooks):
         source = runner.cfg.get('load_from') or 'the checkpoint'
         runner.register_hook(TrainingChecksHook(resume_from=str(source)))

@@ -152,6 +152,7 @@ def test_schedules_resume() -> None:
     'options, match',
     [
         (dict(convert_to_iter_based=False), 'convert_to_iter_based'),
+        (dict(convert_to_iter_based=False, by_epoch=False), 'convert_to_iter_based'),
         (dict(begin=2), 'begin is 2'),
         (dict(max_fraction=0.0), 'max_fraction is 0'),
     ],

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.hooks import LoggerHook
 from mmengine.optim import LinearLR
 from tiny import NoisyImages, build_runner, loader
+from torch.utils.data import DataLoader
 
 from smallobj_mm.engine.hooks import TrainingChecksHook
+from smallobj_mm.engine.hooks.training_checks import check_batches
 from smallobj_mm.utils.errors import UserError
 
 
@@ -76,6 +79,13 @@ def test_the_log_of_short_epochs(tmp_path: Path, capsys: pytest.CaptureFixture) 
     assert 'An epoch has 4 batches: the log gets a line every 1 instead of 50.' in text
     assert next(hook for hook in runner.hooks if isinstance(hook, LoggerHook)).interval == 1
     assert 'Epoch(train) [1][1/4]' in text and 'Epoch(train) [2][4/4]' in text
+
+
+def test_fewer_images_than_a_batch() -> None:
+    for count, sampler in ((4, None), (3, InfiniteSampler(range(3)))):
+        check_batches(DataLoader(range(count), batch_size=4, drop_last=True, sampler=sampler))
+    with pytest.raises(UserError, match='train_dataloader: 3 images make no whole batch of 4, '):
+        check_batches(DataLoader(range(3), batch_size=4, drop_last=True))
 
 
 @pytest.mark.parametrize('option', ['min_steps', 'min_finetuning_steps'])

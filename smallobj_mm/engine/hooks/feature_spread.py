@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn import functional as F
 
+from smallobj_mm.engine.hooks.training_checks import check_batches
 from smallobj_mm.registry import HOOKS
 from smallobj_mm.utils.errors import UserError
 
@@ -89,11 +90,7 @@ class FeatureSpreadHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Listen to the neck; an epoch without a batch would pass for training."""
-        if len(runner.train_dataloader) == 0:
-            raise UserError(
-                f'train_dataloader: {len(runner.train_dataloader.dataset)} images make no whole '
-                'batch, expected one or more an epoch; lower batch_size or give more images'
-            )
+        check_batches(runner.train_dataloader)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._handle = model.neck.register_forward_hook(self._capture)
 

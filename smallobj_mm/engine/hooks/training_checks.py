@@ -5,10 +5,13 @@ import logging
 import math
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import print_log
 from mmengine.optim import LinearParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
 from smallobj_mm.compat.mmengine_internals import accumulative_counts, is_resuming
 from smallobj_mm.engine.hooks.random_state import get_random_state, set_random_state
@@ -106,6 +109,29 @@ class TrainingChecksHook(Hook):
                     'gets where it should; lower its end or train longer'
                 )
         return lines
+
+
+def check_batches(loader: DataLoader) -> None:
+    """Refuse training data that are fewer than a batch, where only whole ones are taken.
+
+    Samplers without an end fill a batch from images of any number.
+
+    Args:
+        loader: That of the training.
+
+    Raises:
+        UserError: An epoch has no batch.
+    """
+    batches: Any = loader.batch_sampler
+    if len(loader) > 0 or isinstance(batches.sampler, InfiniteSampler):
+        return
+    images: Any = loader.dataset
+    world = get_world_size()
+    each = f' for each of {world} processes' if world > 1 else ''
+    raise UserError(
+        f'train_dataloader: {len(images)} images make no whole batch of {batches.batch_size}{each}, '
+        'expected one or more an epoch; lower batch_size or give more images'
+    )
 
 
 def _try_first_sample(dataset: Any) -> None:

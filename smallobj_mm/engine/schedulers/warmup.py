@@ -57,15 +57,20 @@ class _WarmupFromEpochs(ParamScheduler):
         max_fraction: float = 0.2,
         begin: int = 0,
         by_epoch: bool = True,
-        epoch_length: int = 0,
+        epoch_length: int | None = None,
         last_step: int = -1,
         verbose: bool = False,
     ) -> None:
         name = type(self).__name__
-        if by_epoch or epoch_length < 1:
+        if by_epoch or epoch_length is None:
             raise UserError(
                 f'{name}: by_epoch without convert_to_iter_based, but its warm-up '
                 'counts iterations: set by_epoch=True, convert_to_iter_based=True'
+            )
+        if epoch_length < 1:
+            raise UserError(
+                f'{name}: an epoch has {epoch_length} batches, expected one or more; lower '
+                'batch_size or give more images'
             )
         if begin != 0:
             raise UserError(f'{name}: begin is {begin}, expected 0: it covers the whole run')
