@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import datetime
 import os
+import subprocess
 from pathlib import Path
 from typing import Iterator
 
@@ -33,7 +34,6 @@ _SLURM = {
     'SLURM_PROCID': 'RANK',
     'SLURM_NTASKS': 'WORLD_SIZE',
     'SLURM_LOCALID': 'LOCAL_RANK',
-    'SLURM_LAUNCH_NODE_IPADDR': 'MASTER_ADDR',
 }
 
 
@@ -161,6 +161,21 @@ def _set_mmpretrain_collate(cfg: Config) -> None:
             cfg[name].setdefault('collate_fn', ConfigDict(type='default_collate'))
 
 
+def _first_slurm_host() -> str:
+    """The compute node where rank 0 runs, as Slurm lists those of the step; empty if unknown.
+
+    ``SLURM_LAUNCH_NODE_IPADDR`` is another one where ``srun`` was called on a login node.
+    """
+    nodes = os.environ.get('SLURM_STEP_NODELIST') or os.environ.get('SLURM_NODELIST', '')
+    if not set(nodes) & set('[,'):
+        return nodes
+    try:
+        listed = subprocess.check_output(['scontrol', 'show', 'hostnames', nodes], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ''
+    return next(iter(listed.split()), '')
+
+
 def _use_gloo(cfg: Config) -> None:
     """Distributed processes on the CPU.
 
@@ -175,6 +190,8 @@ def _use_gloo(cfg: Config) -> None:
         for slurm, name in _SLURM.items():
             if slurm in os.environ:
                 os.environ.setdefault(name, os.environ[slurm])
+        if 'MASTER_ADDR' not in os.environ and (host := _first_slurm_host()):
+            os.environ['MASTER_ADDR'] = host
         os.environ.setdefault('MASTER_PORT', '29500')
     elif cfg.launcher == 'mpi':
         raise UserError(

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
+from smallobj_mm.engine import runner
 from smallobj_mm.engine.runner import build_runner, leaving_process_group, load_config
 from smallobj_mm.registry import DATASETS, MODELS
 from smallobj_mm.weights import shipped_weights
@@ -94,6 +95,31 @@ def test_weights_that_are_not_there(tmp_path, monkeypatch, name):
     monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: pytest.fail('built'))
     with pytest.raises(FileNotFoundError, match=f'^{name}: no '):
         build_runner(Config(dict(work_dir=str(tmp_path), load_from=name)))
+
+
+@pytest.mark.parametrize(
+    ('variables', 'host'),
+    [
+        (dict(SLURM_NODELIST='gpu[03-04,07]'), 'gpu03'),
+        (dict(SLURM_NODELIST='gpu[01-09]', SLURM_STEP_NODELIST='gpu07,gpu08'), 'gpu07'),
+        (dict(SLURM_NODELIST='gpu05', SLURM_LAUNCH_NODE_IPADDR='192.0.2.1'), 'gpu05'),
+        (dict(SLURM_LAUNCH_NODE_IPADDR='192.0.2.1'), ''),
+    ],
+)
+def test_the_first_node_of_slurm(monkeypatch, variables, host):
+    for name in ('SLURM_NODELIST', 'SLURM_STEP_NODELIST'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    hosts = {'gpu[03-04,07]': 'gpu03\ngpu04\ngpu07\n', 'gpu07,gpu08': 'gpu07\ngpu08\n'}
+    monkeypatch.setattr(runner.subprocess, 'check_output', lambda command, text: hosts[command[-1]])
+    assert runner._first_slurm_host() == host
+
+
+def test_slurm_without_its_commands(monkeypatch, tmp_path):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.setenv('SLURM_STEP_NODELIST', 'gpu[03-04]')
+    assert runner._first_slurm_host() == ''
 
 
 def test_names_of_configs(monkeypatch):

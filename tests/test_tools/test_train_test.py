@@ -75,6 +75,17 @@ def test_options(repo_root, tmp_path):
     assert 'enable=True' in kept and 'max_epochs=1' in kept
 
 
+def test_fewer_images_than_a_batch(repo_root, tmp_path):
+    """Said before schedules are built, which mmengine cannot count for such an epoch."""
+    schedule = dict(type='CosineAnnealingLR', T_max=2, convert_to_iter_based=True)
+    options = [f'+param_scheduler.{key}={value}' for key, value in schedule.items()]
+    options += ['train_dataloader.batch_size=9', '+train_dataloader.drop_last=True']
+    done = train(repo_root, tmp_path, '--cfg-options', *options)
+    assert done.returncode != 0
+    assert '8 images make no whole batch of 9' in done.stderr, done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 def test_resume(repo_root, trained, tmp_path):
     """``--resume`` alone starts where there is nothing yet and goes on where there is."""
     work_dir = tmp_path / 'resumed'
@@ -214,13 +225,16 @@ def test_testing_in_two_processes(repo_root, trained, tmp_path):
 
 
 def test_slurm_on_the_cpu(repo_root, tmp_path):
-    """slurm_train.sh with a stand-in for srun that starts the processes of a job."""
+    """slurm_train.sh with a stand-in for srun that starts the processes of a job.
+
+    It is called on a login node, which the processes cannot reach each other through.
+    """
     srun = tmp_path / 'srun'
     srun.write_text(
         '#!/usr/bin/env bash\n'
         'echo "$@" > "$(dirname "$0")/asked"\n'
         'while [[ "$1" == -* || "$1" == part ]]; do shift; done\n'
-        'export SLURM_NTASKS=2 SLURM_LAUNCH_NODE_IPADDR=127.0.0.1\n'
+        'export SLURM_NTASKS=2 SLURM_LAUNCH_NODE_IPADDR=192.0.2.1 SLURM_NODELIST=127.0.0.1\n'
         'for id in 0 1; do SLURM_PROCID=$id SLURM_LOCALID=$id "$@" & done\n'
         'wait\n'
     )
