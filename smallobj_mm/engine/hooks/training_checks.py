@@ -127,9 +127,9 @@ def check_batches(loader: DataLoader) -> None:
         return
     images: Any = loader.dataset
     world = get_world_size()
-    each = f' for each of {world} processes' if world > 1 else ''
+    size = str(batches.batch_size) + (f' for each of {world} processes' if world > 1 else '')
     raise UserError(
-        f'train_dataloader: {len(images)} images make no whole batch of {batches.batch_size}{each}, '
+        f'train_dataloader: {len(images)} images make no whole batch of {size}, '
         'expected one or more an epoch; lower batch_size or give more images'
     )
 
