@@ -101,7 +101,7 @@ train_dataloader = dict(
     dataset=dict(
         type='WeightedMixtureDataset',
         datasets=[nuaa, nudt, hituav, svanstrom, photographs],
-        weights=[0.3, 0.4, 0.1, 0.1, 0.1],
+        weights=[0.4, 0.5, 0.04, 0.03, 0.03],
         length=epoch_length,
         pipeline=train_pipeline,
     ),
