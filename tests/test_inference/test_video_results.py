@@ -8,7 +8,7 @@ import pytest
 from smallobj_mm.inference import SmallObjectInferencer, list_sources
 from smallobj_mm.inference.result_folder import ResultFolder
 from smallobj_mm.inference.targets import box_targets
-from smallobj_mm.inference.video_results import VideoResults
+from smallobj_mm.inference.video_results import VideoResults, mp4_writer
 
 FRAMES = 8
 
@@ -103,3 +103,18 @@ def test_frames_without_targets(segmentor, tmp_path, toys):
 
     tracker = TargetTracker(25)
     assert tracker.update(box_targets(np.zeros((0, 4)), np.zeros(0), np.zeros(0))) == []
+
+
+@pytest.mark.parametrize('rate', [23.976, 66.667, 119.877, 239.759])
+def test_any_rate_can_be_written(rate, tmp_path):
+    """MPEG-4 has no uneven rates above 65 frames/s."""
+    writer = mp4_writer(tmp_path / 'a.mp4', 25, (64, 48))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write an MP4 video here')
+    writer.release()
+    writer = mp4_writer(tmp_path / 'b.mp4', rate, (64, 48))
+    for level in (0, 100):
+        writer.write(np.full((48, 64, 3), level, np.uint8))
+    writer.release()
+    found, written = frames(tmp_path / 'b.mp4')
+    assert len(found) == 2 and written == pytest.approx(rate, rel=0.01)
