@@ -204,7 +204,7 @@ class SmallObjectInferencer:
         if errors not in ('raise', 'keep'):
             raise UserError(f'errors is {errors!r}, expected raise or keep')
         results = []
-        sources = list_sources(images, keep_missing=errors == 'keep')
+        sources = list_sources(images, keep_missing=errors == 'keep', same_names=True)
         for result in self.stream(sources, batch_size, tile, overlap, threshold):
             if result.error is not None and errors == 'raise':
                 raise result.error

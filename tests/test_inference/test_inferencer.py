@@ -113,6 +113,15 @@ def test_paths_gray_arrays_and_nothing_found(toys, detector, segmentor, tmp_path
         assert [boxes_of(sample) for sample in samples] == [BOXES[:1]] * 3 + [[]]
 
 
+def test_images_of_one_name_in_two_folders(toys, detector, tmp_path):
+    """Nothing is written that one could replace."""
+    for name in ('a', 'b'):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'x.png'), toys.scene(64, 80, BOXES[:1]))
+    results = detector([tmp_path / 'a' / 'x.png', tmp_path / 'b' / 'x.png'])
+    assert [boxes_of(result) for result in results] == [BOXES[:1]] * 2
+
+
 def test_stream_goes_on_after_an_unreadable_file(toys, detector, tmp_path):
     for name in ('a', 'c'):
         cv2.imwrite(str(tmp_path / f'{name}.png'), toys.scene(150, 240, BOXES))
