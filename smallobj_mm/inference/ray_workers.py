@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from PIL import Image
 
 from smallobj_mm.utils.configs import read_config
@@ -55,13 +56,14 @@ class Settings:
     tta: bool = False
     half: bool = False
 
+    def model_config(self) -> str | Config:
+        """The config, with the settings that override its own."""
+        return read_config(self.config, self.cfg_options) if self.cfg_options else self.config
+
     def build(self) -> SmallObjectInferencer:
         """The inferencer."""
-        config: Any = self.config
-        if self.cfg_options:
-            config = read_config(self.config, self.cfg_options)
         return SmallObjectInferencer(
-            config, self.weights, self.device, tta=self.tta, half=self.half
+            self.model_config(), self.weights, self.device, tta=self.tta, half=self.half
         )
 
 
@@ -133,7 +135,7 @@ def _decode(name: str, data: bytes) -> np.ndarray:
     """
     try:
         return pil_array(Image.open(io.BytesIO(data)))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise SyntaxError and others; all mean a damaged image
         reason = ' '.join(str(error).split())[:200]
         raise UserError(f'{name}: not readable as an image ({len(data)} bytes; {reason})') from None
 
