@@ -241,6 +241,7 @@ class SmallObjectInferencer:
             UserError: An option is out of its range.
         """
         check_options(batch_size, tile, overlap, threshold)
+        batch_size = int(batch_size)  # 2.0 is a whole number as well
         waiting: list[_Running] = []
         batch: list[tuple[_Running, int, dict]] = []
         done = 0

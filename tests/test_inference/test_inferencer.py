@@ -95,6 +95,12 @@ def test_resize_of_the_pipeline(toys, models):
             np.testing.assert_allclose(find_targets(sample).bboxes, [[40, 40, 60, 60]], atol=1)
 
 
+def test_whole_numbers_may_be_floats(toys, detector):
+    """As a division gives them."""
+    image = toys.scene(150, 240, BOXES)
+    assert boxes_of(detector(image, batch_size=2.0, tile=100.0)[0]) == sorted(BOXES)
+
+
 def test_thresholds(toys, detector, segmentor):
     image = toys.scene(64, 64, [(10, 10, 16, 16)], bright=120)
     image[30:36, 30:36] = 220

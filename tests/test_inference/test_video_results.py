@@ -118,3 +118,28 @@ def test_any_rate_can_be_written(rate, tmp_path):
     writer.release()
     found, written = frames(tmp_path / 'b.mp4')
     assert len(found) == 2 and written == pytest.approx(rate, rel=0.01)
+
+
+def test_tracks_begin_at_the_score_that_is_asked_for(monkeypatch):
+    """ByteTrack begins them 0.1 above the threshold that it is given."""
+    import sys
+    from types import SimpleNamespace
+
+    from smallobj_mm.inference.tracking import TargetTracker
+
+    given = []
+    fake = SimpleNamespace(ByteTrack=lambda **options: given.append(options))
+    monkeypatch.setitem(sys.modules, 'supervision', fake)
+    TargetTracker(25, 0.3)
+    assert given[0]['track_activation_threshold'] + 0.1 == pytest.approx(0.3)
+
+
+def test_where_tracks_begin():
+    pytest.importorskip('supervision')
+    from smallobj_mm.inference.tracking import TargetTracker
+
+    boxes = np.array([[10, 10, 16, 16], [100, 100, 106, 106]], dtype=np.float32)
+    tracker = TargetTracker(25, 0.3)
+    for _ in range(3):
+        tracks = tracker.update(box_targets(boxes, np.array([0.31, 0.29]), np.zeros(2)))
+    assert tracks[0] and not tracks[1]
