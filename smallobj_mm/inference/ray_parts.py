@@ -142,7 +142,7 @@ def _is_of(what: str, kind: str) -> bool:
     return kind.removeprefix('dictionary<values=').startswith((what, f'large_{what}'))
 
 
-def read_part(part: dict) -> tuple[list[str], list[bytes] | None]:
+def read_part(part: dict) -> tuple[list[str], list[bytes | None] | None]:
     """Paths of the images of a part, and their encoded content where they are no files."""
     if 'paths' in part:
         return part['paths'], None
@@ -160,7 +160,7 @@ def read_part(part: dict) -> tuple[list[str], list[bytes] | None]:
 
 def _unpack(
     names: Sequence[str], paths: Sequence[str | None], content: Sequence[Any] | None
-) -> tuple[list[str], list[bytes] | None]:
+) -> tuple[list[str], list[bytes | None] | None]:
     """Paths and encoded images of rows, whose content may be records of bytes and path.
 
     Data sets on the Hugging Face hub have such records.

@@ -100,15 +100,19 @@ class RayInferencer:
         return pyarrow.Table.from_pylist(rows, schema=parquet_schema())
 
     def rows(
-        self, paths: Sequence[str], data: Sequence[bytes] | np.ndarray | None
+        self, paths: Sequence[str], data: Sequence[bytes | None] | np.ndarray | None
     ) -> Iterator[dict]:
         """A row for each image, in their order."""
         settings = self.settings
+        contents = [None] * len(paths) if data is None else data
+        reads = [
+            None if content is None else partial(_decode, str(path), content)
+            for path, content in zip(paths, contents)
+        ]
         sources = [
-            Source(str(number), str(path)) if data is None or data[number] is None
-            else Source(str(number), str(path), read=partial(_decode, str(path), data[number]))
-            for number, path in enumerate(paths)
-        ]  # fmt: skip
+            Source(str(number), str(path), read=read)
+            for number, (path, read) in enumerate(zip(paths, reads))
+        ]
         stream = self.inferencer.stream(
             sources, settings.batch_size, settings.tile, settings.overlap, settings.threshold
         )
