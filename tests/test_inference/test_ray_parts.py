@@ -86,9 +86,9 @@ def chunk(kind, data):
 def test_any_damage_of_an_image_is_one_error():
     """Pillow raises SyntaxError where a PNG breaks between two parts of its pixels."""
     head = chunk(b'IHDR', struct.pack('>IIBBBBB', 64, 64, 8, 0, 0, 0, 0))
-    pixels = zlib.compress(np.random.default_rng(0).bytes(64 * 65))
+    pixels = zlib.compress(bytes(64 * 65))
     data = (
-        b'\x89PNG\r\n\x1a\n' + head + chunk(b'IDAT', pixels[:99]) + b'\0\0\0\x09I\xffAT' + b'x' * 50
+        b'\x89PNG\r\n\x1a\n' + head + chunk(b'IDAT', pixels[:10]) + b'\0\0\0\x09I\xffAT' + b'x' * 50
     )
     with pytest.raises(ValueError, match=r'^f#0: not readable as an image \(\d+ bytes'):
         _decode('f#0', data)
