@@ -31,6 +31,8 @@ DETECTOR, CONFIG = 'obsdm_t_hituav', TOOLS.parent / 'configs' / 'obsdm' / 'obsdm
 METRIC = 'smallobj/AP50'
 #: px, of a picture on the sheet.
 WIDTH = 480
+#: By which the page of a demo is known.
+_TITLE = '<title>smallobj_mm demo</title>'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -93,16 +95,36 @@ def write_page(folder: Path, rows: list[tuple[str, np.ndarray]]) -> None:
         name = f'row{number}.jpg'
         atomic_write_bytes(folder / name, cv2.imencode('.jpg', picture)[1].tobytes())
         parts.append(f'<h2>{html.escape(text)}</h2>\n<img src="{name}" style="max-width:100%">')
-    page = '<!doctype html>\n<meta charset="utf-8">\n<title>smallobj_mm demo</title>\n'
+    page = '<!doctype html>\n<meta charset="utf-8">\n' + _TITLE + '\n'
     atomic_write_text(folder / 'index.html', page + '\n'.join(parts) + '\n')
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier demo made in a folder, and mark the folder as a demo's.
+
+    Raises:
+        UserError: The folder has some of it, but is no earlier demo's.
+    """
+    steps = [folder / name for name in ('detections', 'targets', 'before', 'training', 'after')]
+    found = [step.name for step in steps if step.exists()]
+    mark = folder / 'index.html'
+    if found and not (
+        mark.is_file() and _TITLE in mark.read_text(encoding='utf-8', errors='replace')
+    ):
+        raise UserError(
+            f'{folder}: has {", ".join(found)}, which no demo made (its index.html is missing); '
+            'give another folder'
+        )
+    for step in steps:
+        shutil.rmtree(step, ignore_errors=True)
+    atomic_write_text(mark, f'<!doctype html>\n{_TITLE}\n<p>The demo did not end.\n')
 
 
 def main(argv: list[str] | None = None) -> None:
     """All steps."""
     args = parse_args(argv)
     start = time.monotonic()
-    for name in ('detections', 'targets', 'before', 'training', 'after'):
-        shutil.rmtree(args.dir / name, ignore_errors=True)
+    clear(args.dir)
 
     print('== demo 1/4: the shipped detector on thermal drone images (HIT-UAV)', flush=True)
     detections, targets = args.dir / 'detections', args.dir / 'targets'

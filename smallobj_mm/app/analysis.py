@@ -55,6 +55,7 @@ class Analysis:
         probability: Array (H, W) float32 of segmentation, else None.
         boxes: All boxes of a detector from :data:`LEAST` on, best first; None of segmentation.
         seconds: How long the network took, with reading the file.
+        file: Path of the image.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Analysis:
     probability: np.ndarray | None = None
     boxes: Targets | None = None
     seconds: float = 0.0
+    file: str = ''
 
     @property
     def segmentation(self) -> bool:
@@ -186,6 +188,7 @@ def adopt(
         probability=result.probability,
         boxes=None if segmentation else result.targets,
         seconds=seconds,
+        file=result.source.path,
     )
 
 

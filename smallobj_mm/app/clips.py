@@ -17,6 +17,7 @@ import numpy as np
 from smallobj_mm.inference import SmallObjectInferencer, list_sources
 from smallobj_mm.inference.pictures import MOST_NUMBERS, mark_targets
 from smallobj_mm.inference.sources import VIDEO_SUFFIXES, Video, frame_name
+from smallobj_mm.inference.video_results import mp4_writer
 from smallobj_mm.inference.writers import Record, write_coco, write_csv
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_file, atomic_write_json
@@ -40,6 +41,7 @@ class Clip:
         frames: What it said about each, in their order.
         total: Frames of the file, of which the first ones are there.
         rate: Frames per second.
+        file: Path of the clip.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Clip:
     frames: tuple[Analysis, ...]
     total: int
     rate: float
+    file: str = ''
 
     @property
     def seconds(self) -> float:
@@ -106,7 +109,8 @@ def analyze_file(
         label = f'{name}/{frame_name(len(frames))}'
         frames.append(adopt(inferencer, result, label, model, time.monotonic() - start))
         start = time.monotonic()
-    return Clip(name, model, tuple(frames), len(sources), Video.frames_per_second(path))
+    rate = Video.frames_per_second(path)
+    return Clip(name, model, tuple(frames), len(sources), rate, path)
 
 
 def at_frame(analyzed: Analyzed, number: float | None) -> Analysis:
@@ -121,7 +125,7 @@ def write_clip_archive(path: str | Path, clip: Clip, threshold: float) -> None:
     """Write the results of a clip into a ZIP file, whole or not at all.
 
     It has targets.csv with a column for the frame, predictions.json (a COCO results array),
-    settings.json and marked.mp4.
+    settings.json and marked.mp4; settings.json says so where OpenCV cannot write that.
 
     Args:
         path: The file.
@@ -141,18 +145,19 @@ def write_clip_archive(path: str | Path, clip: Clip, threshold: float) -> None:
             )
             picture = draw_marked(frame, detected)
             if writer is None:
-                writer = cv2.VideoWriter(
-                    str(folder / 'marked.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), clip.rate,
-                    picture.shape[1::-1],
-                )  # fmt: skip
+                writer = mp4_writer(folder / 'marked.mp4', clip.rate, picture.shape[1::-1])
             writer.write(picture)
-        if writer is not None:
-            writer.release()
+        assert writer is not None  # a clip has a frame
+        written = writer.isOpened()
+        writer.release()
         write_csv(folder / 'targets.csv', records, classes)
         write_coco(folder / 'predictions.json', records, classes, segmentation)
         settings = dict(
             clip=clip.name, model=clip.model, threshold=threshold, frames=len(clip.frames)
         )
+        if not written:
+            settings['marked.mp4'] = 'not written: OpenCV cannot write an MP4 video here'
+            (folder / 'marked.mp4').unlink(missing_ok=True)
         atomic_write_json(folder / 'settings.json', settings, indent=1)
         with atomic_file(path) as file, zipfile.ZipFile(file, 'w') as archive:
             for content in sorted(folder.iterdir()):

@@ -105,6 +105,19 @@ def session_folder(folder: Path, session: object) -> Path:
     return folder / 'downloads' / digest
 
 
+def clear_old_downloads(folder: Path, seconds: float) -> None:
+    """Remove the downloads of visitors that packed nothing for some seconds.
+
+    Args:
+        folder: The folder of the page.
+        seconds: Since they packed last.
+    """
+    for visitor in (folder / 'downloads').glob('*'):
+        with contextlib.suppress(OSError):
+            if time.time() - visitor.stat().st_mtime > seconds:
+                shutil.rmtree(visitor)
+
+
 def download_name(name: str) -> str:
     """A name for the results of an image: letters, digits, ``-`` and ``_`` of the image's own."""
     stem = re.sub(r'[^\w-]+', '_', Path(name).stem, flags=re.ASCII)[:_LONGEST].strip('_')

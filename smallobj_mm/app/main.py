@@ -82,6 +82,15 @@ def load_models(
     return models
 
 
+def reach_without_proxy(host: str) -> None:
+    """Except this machine from the proxy: gradio asks the page itself whether it is there."""
+    names = ('NO_PROXY', 'no_proxy')
+    others = [os.environ[name] for name in names if os.environ.get(name)]
+    known = dict.fromkeys([*others, '127.0.0.1', 'localhost', host])
+    for name in names:
+        os.environ[name] = ','.join(known)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Serve the page until it is interrupted.
 
@@ -93,6 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     # Read when gradio is imported.
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     os.environ['HF_HUB_OFFLINE'] = '1'
+    reach_without_proxy(args.host)
     if importlib.util.find_spec('gradio') is None:
         raise MissingPackageError('gradio is not installed; pip install "smallobj_mm[demo]"')
     # So that what was uploaded is removed then, too.

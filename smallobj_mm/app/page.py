@@ -21,10 +21,10 @@ from .clips import Analyzed, Clip, analyze_file, at_frame, write_clip_archive
 from .downloads import HEADERS, table_rows, write_archive
 from .drawing import VIEWS, draw, enlarge_targets
 from .examples import write_examples
-from .folder import download_name, session_folder
+from .folder import clear_old_downloads, download_name, session_folder
 
 _STYLE = Path(__file__).with_name('style.css')
-#: Seconds that an image which nobody asks about any more is kept.
+#: Seconds after which uploads, and downloads of visitors, may be removed.
 _KEPT = 3600
 #: What stands for no second model, and for a threshold of one's own.
 _NONE, _OWN = 'no other', 'own threshold'
@@ -78,8 +78,10 @@ class Page:
         """Put everything in its place: choices on the left, results on the right."""
         first, inferencer = next(iter(self.models.items()))
         views = VIEWS[inferencer.task == 'segmentation']
-        self.analysis = gr.State(None, time_to_live=_KEPT)
-        self.other = gr.State(None, time_to_live=_KEPT)
+        # Without a time to live, which gradio counts from the analysis, not from its last use; of
+        # a page that is closed gradio forgets them an hour later.
+        self.analysis = gr.State(None)
+        self.other = gr.State(None)
         gr.HTML(
             '<h1>Small objects</h1><p>Find what is only a few pixels large. The image stays on '
             'the machine that this page runs on.</p>',
@@ -159,7 +161,8 @@ class Page:
             self.message, self.picture, self.picture_2, self.enlarged, self.table, self.details,
         ]  # fmt: skip
         network = dict(
-            private, fn=self.look, inputs=[self.file, self.model, self.model_2],
+            private, fn=self.look,
+            inputs=[self.file, self.model, self.model_2, self.analysis, self.other],
             outputs=[
                 self.analysis, self.other, self.message, self.picture, self.picture_2,
                 self.details, self.frame,
@@ -248,9 +251,13 @@ class Page:
         file: str | None,
         model: str | None,
         beside: str | None = None,
+        before: Analyzed | None = None,
+        before_2: Analyzed | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
     ) -> tuple:
         """Run one or two networks over a file, or say in a sentence why not.
+
+        Of the two analyses before, those of the file and one of the models are taken again.
 
         Returns:
             Values of the two analyses, the message, the two pictures, the column of details and
@@ -261,7 +268,7 @@ class Page:
             return None, None, messages.HINT, *nothing, gr.Slider(visible=False)
         names = [name for name in (model, beside) if name in self.models and name is not None]
         words = 'Looking for targets'
-        analyzed: list[Analyzed] = []
+        kept = {one.model: one for one in (before, before_2) if one and one.file == file}
         try:
             if model not in self.models:
                 raise UserError(f'no model is chosen; choose one of {", ".join(self.models)}')
@@ -271,9 +278,12 @@ class Page:
                 def report(part: float, number: int = number) -> None:
                     progress((number + part) / len(names), desc=words)
 
-                analyzed.append(analyze_file(self.models[name], file, name, report))
+                if name not in kept:
+                    kept[name] = analyze_file(self.models[name], file, name, report)
         except ValueError as error:
             text = one_line(error)
+        except FileNotFoundError:  # see delete_cache
+            text = f'{Path(file).name}: the file was removed after an hour; drop it again'
         except Exception as error:  # a defect, or no memory: the page goes on
             logging.getLogger(__name__).exception('analysis of %s', file)
             text = (
@@ -281,9 +291,11 @@ class Page:
                 'that it runs in says more'
             )
         else:
-            analyzed_2 = analyzed[1] if len(analyzed) > 1 else None
+            analyzed = kept[names[0]]
+            analyzed_2 = kept[names[1]] if len(names) > 1 else None
             skipped = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
-            return analyzed[0], analyzed_2, *skipped, _frame_slider(analyzed[0])
+            slider = gr.skip() if analyzed is before else _frame_slider(analyzed)
+            return analyzed, analyzed_2, *skipped, slider
         return None, None, messages.failure(text), *nothing, gr.Slider(visible=False)
 
     def show(
@@ -337,6 +349,7 @@ class Page:
         """The archive of what is shown; the one before is replaced."""
         if analyzed is None:
             return gr.DownloadButton(value=None, interactive=False)
+        clear_old_downloads(self.folder, _KEPT)
         folder = session_folder(self.folder, request.session_hash)
         shutil.rmtree(folder, ignore_errors=True)
         path = folder / download_name(analyzed.name)

@@ -126,10 +126,7 @@ class OnnxRuntimeBackend(Backend):
         ort = require('onnxruntime', str(path))
         providers: list[Any] = ['CPUExecutionProvider']
         if device.type != 'cpu':
-            if (
-                device.type != 'cuda'
-                or 'CUDAExecutionProvider' not in ort.get_available_providers()
-            ):
+            if device.type != 'cuda' or not cuda_runs(path):
                 raise UserError(
                     f'device {device}: ONNX Runtime has {", ".join(ort.get_available_providers())} '
                     'here; take cpu, or install onnxruntime-gpu'
@@ -251,6 +248,19 @@ def file_format(path: str | os.PathLike) -> str | None:
     name = os.fspath(path).lower()
     endings = {'.onnx': 'onnx', '.xml': 'openvino', '.torchscript': 'torchscript'}
     return next((kind for ending, kind in endings.items() if name.endswith(ending)), None)
+
+
+def cuda_runs(path: str | os.PathLike) -> bool:
+    """Whether what runs a file of weights here may use CUDA, if the machine has it.
+
+    Raises:
+        MissingPackageError: The file is .onnx, and onnxruntime is not installed.
+    """
+    kind = file_format(path)
+    if kind == 'onnx':
+        ort = require('onnxruntime', os.fspath(path))
+        return 'CUDAExecutionProvider' in ort.get_available_providers()
+    return kind != 'openvino'
 
 
 def load_backend(

@@ -67,6 +67,10 @@ class CocoIds:
                     _ = [entry[name] for name in names]
         except FileNotFoundError:
             raise FileNotFoundError(f'{self.path}: no such COCO file') from None
+        except OSError as error:  # a folder, or no permission
+            raise UserError(
+                f'{self.path}: not readable ({error.strerror}); give a COCO file'
+            ) from None
         except (ValueError, RecursionError) as error:
             reason = ' '.join(str(error).split())[:200]
             raise UserError(f'{self.path}: not readable as JSON ({reason})') from None

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 
 from smallobj_mm.checkpoints.operating_points import read_operating_points
+from smallobj_mm.deployment.backends import cuda_runs
 from smallobj_mm.deployment.exported_model import build_exported, is_exported
 from smallobj_mm.models.building import (
     TASKS,
@@ -41,9 +42,9 @@ _UNREADABLE = (ValueError, OSError)
 _Assembler = Union[DetectionAssembler, SegmentationAssembler]
 
 
-def default_device() -> str:
-    """``'cuda'`` where there is one, else ``'cpu'``."""
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+def default_device(weights: Path) -> str:
+    """``'cuda'`` where there is one that a file of weights runs on, else ``'cpu'``."""
+    return 'cuda' if torch.cuda.is_available() and cuda_runs(weights) else 'cpu'
 
 
 class _Running:
@@ -80,7 +81,8 @@ class SmallObjectInferencer:
             tools/deployment/export.py wrote: .onnx, .xml (OpenVINO), or .torchscript, which is a
             program, so that you must trust where it is from. None takes the weights that come
             with the package for the config.
-        device: Where the network runs; None takes 'cuda' where it is, else 'cpu'.
+        device: Where the network runs; None takes 'cuda' where it is, else 'cpu'. Exported files
+            run on 'cpu' then where what runs them has no CUDA: OpenVINO, mostly ONNX Runtime.
         tta: Test-time augmentation: ``tta_model`` and ``tta_pipeline`` of the config; where it
             has none, images are also seen flipped, see :func:`tta_settings`.
         half: Half precision: float16 on CUDA, bfloat16 on the CPU, see
@@ -127,7 +129,9 @@ class SmallObjectInferencer:
             )
         build = build_exported if exported else build_network
         try:
-            self.model, meta = build(cfg, self.weights_path, device or default_device())
+            self.model, meta = build(
+                cfg, self.weights_path, device or default_device(self.weights_path)
+            )
         except UserError as error:
             raise UserError(f'{error}{self._own_config()}') from None
         if half:
@@ -200,7 +204,7 @@ class SmallObjectInferencer:
         if errors not in ('raise', 'keep'):
             raise UserError(f'errors is {errors!r}, expected raise or keep')
         results = []
-        sources = list_sources(images, keep_missing=errors == 'keep')
+        sources = list_sources(images, keep_missing=errors == 'keep', same_names=True)
         for result in self.stream(sources, batch_size, tile, overlap, threshold):
             if result.error is not None and errors == 'raise':
                 raise result.error
@@ -237,6 +241,7 @@ class SmallObjectInferencer:
             UserError: An option is out of its range.
         """
         check_options(batch_size, tile, overlap, threshold)
+        batch_size = int(batch_size)  # 2.0 is a whole number as well
         waiting: list[_Running] = []
         batch: list[tuple[_Running, int, dict]] = []
         done = 0

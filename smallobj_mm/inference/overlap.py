@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .result import Result
 from .sources import Source
 
 #: Pixels of an image from which on no other one is read ahead: memory stays that of one image.
@@ -61,12 +63,17 @@ def _is_large(future: Future) -> bool:
     return height * width > MOST_PIXELS
 
 
+def _has_many_pixels(result: Result) -> bool:
+    return result.sample is not None and math.prod(result.sample.ori_shape) > MOST_PIXELS
+
+
 class WriteBehind:
     """Calls a function in a thread, in order; an error comes out at the next call or at the end.
 
     Args:
         function: What is called.
-        depth: Most calls that wait.
+        depth: Most calls that wait; none of the result of an image of more than
+            :data:`MOST_PIXELS`, which is done when the call returns.
 
     Example:
         >>> with WriteBehind(results.add) as add:  # doctest: +SKIP
@@ -89,6 +96,9 @@ class WriteBehind:
         while self._waiting and (len(self._waiting) >= self._depth or self._waiting[0].done()):
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._function, *arguments))
+        if any(isinstance(one, Result) and _has_many_pixels(one) for one in arguments):
+            while self._waiting:
+                self._waiting.popleft().result()
 
     def __enter__(self) -> WriteBehind:
         return self

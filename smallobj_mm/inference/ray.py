@@ -8,7 +8,6 @@ parts.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -16,11 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from smallobj_mm.models.building import find_weights, read_model_config
 from smallobj_mm.utils.errors import MissingPackageError, UserError
 from smallobj_mm.utils.io import PathLike, atomic_write_json
 
 from .ray_parts import PART_SIZE, list_parts, number_of_images, part_path
 from .ray_workers import PartWriter, RayInferencer, Settings, parquet_schema
+from .result_folder import digest, file_stamp, fingerprint
 
 __all__ = ['PART_SIZE', 'RayInferencer', 'Settings', 'read_parts', 'run_on_ray']
 
@@ -57,7 +58,7 @@ def run_on_ray(
             '--engine ray: needs ray, which is not installed; pip install "smallobj_mm[ray]"'
         ) from None
     folder = Path(folder)
-    parts = list_parts(inputs, part_size)
+    parts = list_parts(inputs, part_size, folder)
     _adopt(folder, parts, settings)
     left = [part for part in parts if not part_path(folder, part['number']).is_file()]
     total = sum(map(number_of_images, parts))
@@ -93,11 +94,19 @@ def run_on_ray(
 def _adopt(folder: Path, parts: list[dict], settings: Settings) -> None:
     """Write what the parts depend on, or compare it with that of the earlier call.
 
+    Of weights and config that is their content, of images size and time of change, as in
+    :class:`ResultFolder`.
+
     Raises:
         UserError: They differ.
     """
-    digest = hashlib.sha256(json.dumps(parts).encode('utf-8', 'surrogatepass')).hexdigest()
-    content = dict(asdict(settings), inputs=digest, device=None)
+    files = dict.fromkeys(file for part in parts for file in part.get('paths') or [part['file']])
+    known = json.dumps([parts, [file_stamp(file) for file in files]])
+    cfg, name, _ = read_model_config(settings.model_config())
+    model = fingerprint(cfg, name, find_weights(settings.weights, name))
+    inputs = digest(known.encode('utf-8', 'surrogatepass'))
+    content = {**asdict(settings), **model, 'inputs': inputs, 'device': None}
+    content = json.loads(json.dumps(content))  # as it is read again: a tuple is a list
     path = folder / 'settings.json'
     if not path.is_file():
         atomic_write_json(path, content, indent=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from PIL import Image
 
 from smallobj_mm.utils.configs import read_config
@@ -55,13 +56,14 @@ class Settings:
     tta: bool = False
     half: bool = False
 
+    def model_config(self) -> str | Config:
+        """The config, with the settings that override its own."""
+        return read_config(self.config, self.cfg_options) if self.cfg_options else self.config
+
     def build(self) -> SmallObjectInferencer:
         """The inferencer."""
-        config: Any = self.config
-        if self.cfg_options:
-            config = read_config(self.config, self.cfg_options)
         return SmallObjectInferencer(
-            config, self.weights, self.device, tta=self.tta, half=self.half
+            self.model_config(), self.weights, self.device, tta=self.tta, half=self.half
         )
 
 
@@ -98,15 +100,19 @@ class RayInferencer:
         return pyarrow.Table.from_pylist(rows, schema=parquet_schema())
 
     def rows(
-        self, paths: Sequence[str], data: Sequence[bytes] | np.ndarray | None
+        self, paths: Sequence[str], data: Sequence[bytes | None] | np.ndarray | None
     ) -> Iterator[dict]:
         """A row for each image, in their order."""
         settings = self.settings
+        contents = [None] * len(paths) if data is None else data
+        reads = [
+            None if content is None else partial(_decode, str(path), content)
+            for path, content in zip(paths, contents)
+        ]
         sources = [
-            Source(str(number), str(path)) if data is None or data[number] is None
-            else Source(str(number), str(path), read=partial(_decode, str(path), data[number]))
-            for number, path in enumerate(paths)
-        ]  # fmt: skip
+            Source(str(number), str(path), read=read)
+            for number, (path, read) in enumerate(zip(paths, reads))
+        ]
         stream = self.inferencer.stream(
             sources, settings.batch_size, settings.tile, settings.overlap, settings.threshold
         )
@@ -133,7 +139,7 @@ def _decode(name: str, data: bytes) -> np.ndarray:
     """
     try:
         return pil_array(Image.open(io.BytesIO(data)))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise SyntaxError and others; all mean a damaged image
         reason = ' '.join(str(error).split())[:200]
         raise UserError(f'{name}: not readable as an image ({len(data)} bytes; {reason})') from None
 

@@ -100,7 +100,7 @@ class Result:
         factor = _NOTEBOOK / max(picture.shape[:2])
         if factor < 1:
             picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        return _encode(picture, '.png')
+        return _encode(picture, '.png', self.source.label)
 
     @property
     def image(self) -> np.ndarray | None:
@@ -178,7 +178,7 @@ class Result:
             path: The file, whose ending says what is written.
 
         Raises:
-            UserError: An ending that is none of these.
+            UserError: An ending that is none of these, or whose format has no such large pictures.
         """
         suffix = Path(path).suffix.lower()
         if suffix == '.json':
@@ -186,7 +186,7 @@ class Result:
         elif suffix == '.csv':
             write_csv(path, [self.record()], self.classes)
         elif suffix in _PICTURES:
-            atomic_write_bytes(path, _encode(self.draw(), suffix))
+            atomic_write_bytes(path, _encode(self.draw(), suffix, str(path)))
         else:
             raise UserError(
                 f'{path}: ending {suffix!r}, expected .csv, .json or one of {", ".join(_PICTURES)}'
@@ -268,8 +268,28 @@ class Result:
         return as_bgr(image)
 
 
-def _encode(picture: np.ndarray, suffix: str) -> bytes:
-    return cv2.imencode(suffix, picture)[1].tobytes()
+def _encode(picture: np.ndarray, suffix: str, name: str) -> bytes:
+    """A picture as a file of a format.
+
+    Args:
+        picture: Array (h, w, 3) uint8, BGR.
+        suffix: The format's ending.
+        name: What it is called, for the message.
+
+    Raises:
+        UserError: The format has no pictures of that size.
+    """
+    try:
+        done, data = cv2.imencode(suffix, picture)
+    except cv2.error:
+        done = False
+    if not done:
+        height, width = picture.shape[:2]
+        raise UserError(
+            f'{name}: {width} x {height} px cannot be written as {suffix}, expected a size that '
+            'this format has; take .png'
+        )
+    return data.tobytes()
 
 
 def _target_masks(mask: np.ndarray, targets: Targets) -> np.ndarray:

@@ -9,6 +9,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from mmengine.config import Config
+
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import PathLike, atomic_write_json
 from smallobj_mm.utils.probability_maps import foreground_probability
@@ -78,10 +80,7 @@ class ResultFolder:
         self.ids = None if coco_json is None else CocoIds(coco_json, names)
         settings = dict(
             format=_FORMAT,
-            config=inferencer.name,
-            config_hash=_hash(repr(inferencer.cfg.to_dict()).encode()),
-            weights=inferencer.weights_path.name,
-            weights_hash=_hash(inferencer.weights_path.read_bytes()),
+            **fingerprint(inferencer.cfg, inferencer.name, inferencer.weights_path),
             probability_bits=probability_bits,
             pictures=pictures,
             enlarged=enlarged,
@@ -115,7 +114,7 @@ class ResultFolder:
             return False
         record = _read_json(path)
         same_file = os.path.realpath(record.get('file', '')) == os.path.realpath(source.label)
-        same_content = record.get('stamp') == _stamp(source.file or source.path)
+        same_content = record.get('stamp') == file_stamp(source.file or source.path)
         if not same_file and not same_content:
             raise UserError(
                 f'{path}: belongs to {record.get("file")}, not to {source.path}; give another '
@@ -136,7 +135,7 @@ class ResultFolder:
         source, sample = result.source, result.sample
         if sample is None:
             raise UserError(f'{source.path}: has no result to write ({result.error})')
-        stamp = _stamp(source.file or source.path)
+        stamp = file_stamp(source.file or source.path)
         files = self._files(source.name)
         if 'masks' in files:
             write_mask(files['masks'], sample.pred_sem_seg.data[0].numpy())
@@ -190,11 +189,29 @@ class ResultFolder:
         }
 
 
-def _hash(data: bytes) -> str:
+def fingerprint(cfg: Config, name: str, weights: Path) -> dict[str, str]:
+    """Names and digests of a config and of its weights.
+
+    Args:
+        cfg: The config.
+        name: What it is called.
+        weights: The file of weights.
+    """
+    return dict(
+        config=name,
+        config_hash=digest(repr(cfg.to_dict()).encode()),
+        weights=weights.name,
+        weights_hash=digest(weights.read_bytes()),
+    )
+
+
+def digest(data: bytes) -> str:
+    """What tells contents apart: 16 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _stamp(path: str) -> list[int]:
+def file_stamp(path: str) -> list[int]:
+    """Size in bytes and time of change in ns of a file; empty where there is none."""
     try:
         status = os.stat(path)
     except OSError:

@@ -65,7 +65,9 @@ def frame_name(index: int) -> str:
     return f'frame_{index:06d}'
 
 
-def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
+def list_sources(
+    inputs: Inputs, keep_missing: bool = False, same_names: bool = False
+) -> list[Source]:
     """All images of some inputs, each once, in their order.
 
     Args:
@@ -73,6 +75,8 @@ def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
             (H, W[, 1, 3 or 4]) in uint8 or uint16 (BGR), or several of them.
         keep_missing: Whether a path that is not there, or a folder without an image, has a source
             of its own that raises the error when it is read.
+        same_names: Whether images of the same name in different folders are taken; the name of
+            the second then ends in a digest of its path.
 
     Returns:
         The images; those of a folder by name, a video's frames in their order.
@@ -80,7 +84,7 @@ def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
     Raises:
         FileNotFoundError: A path is not there or a pattern finds nothing.
         UserError: A folder has no image, a video cannot be read, or images of the same name lie
-            in different folders.
+            in different folders, unless ``same_names``.
         UserError: An input is something else.
     """
     if isinstance(inputs, (str, os.PathLike, np.ndarray, torch.Tensor, Image.Image)):
@@ -112,7 +116,7 @@ def list_sources(inputs: Inputs, keep_missing: bool = False) -> list[Source]:
     sources = [source for source in sources if source.array is not None or id(source) in chosen]
     if not sources:
         raise UserError('no input, expected a path, a folder, a pattern or an array')
-    _tell_apart(sources)
+    _tell_apart(sources, same_names)
     return sources
 
 
@@ -147,13 +151,12 @@ def _from_file(path: str, name: str) -> list[Source]:
     name = Path(name).as_posix()
     if not name.lower().endswith(VIDEO_SUFFIXES):
         return [Source(name, path)]
-    stem = os.path.splitext(name)[0]
     try:
         video = Video(path)
     except ValueError as error:  # told when its turn comes, as of an unreadable image
-        return [Source(stem, path, read=partial(_fail, error))]
+        return [Source(name, path, read=partial(_fail, error))]
     return [
-        Source(f'{stem}/{frame_name(index)}', path, read=partial(video.frame, index), frame=index)
+        Source(f'{name}/{frame_name(index)}', path, read=partial(video.frame, index), frame=index)
         for index in range(len(video))
     ]
 
@@ -162,35 +165,54 @@ def _fail(error: Exception) -> np.ndarray:
     raise error
 
 
-def _tell_apart(sources: list[Source]) -> None:
+def _tell_apart(sources: list[Source], same_names: bool) -> None:
     """Give every image a name that its results can have as files, the shortest that is its own.
 
-    Endings are taken off where names stay different without. File systems that do not tell a.png
-    and A.png apart must not mix them up, and the results of ``x/a.jpg`` must not take the place
-    of a folder ``x/a.png`` of other results.
+    Endings are taken off where names stay different without, of a video for all of its frames.
+    File systems that do not tell a.png and A.png apart must not mix them up, and the results of
+    ``x/a.jpg`` must not take the place of a folder ``x/a.png`` of other results.
 
     Raises:
-        UserError: Two names are the same even with their endings.
+        UserError: Two names are the same even with their endings, unless ``same_names``.
     """
     full = [_writable(source.name) for source in sources]
-    short = [
-        name if source.read or source.array is not None else strip_image_suffix(name)
-        for source, name in zip(sources, full)
-    ]
+    short = [_without_ending(source, name) for source, name in zip(sources, full)]
     count = Counter(name.lower() for name in short)
-    folders = {parent.as_posix().lower() for name in full for parent in PurePosixPath(name).parents}
+    folders = {
+        parent.as_posix().lower() for n in (*full, *short) for parent in PurePosixPath(n).parents
+    }
+
+    def in_the_way(name: str) -> bool:
+        return any(f'{name}{suffix}'.lower() in folders for suffix in RESULT_SUFFIXES)
+
+    # An image has a path of its own, the frames of a video share theirs.
+    with_ending = {
+        source.path for source, name in zip(sources, short)
+        if count[name.lower()] > 1 or in_the_way(name)
+    }  # fmt: skip
     taken: dict[str, str] = {}
     for source, name, ending in zip(sources, short, full):
-        in_the_way = any(f'{name}{suffix}'.lower() in folders for suffix in RESULT_SUFFIXES)
-        source.name = name if count[name.lower()] == 1 and not in_the_way else ending
-        if any(f'{source.name}{suffix}'.lower() in folders for suffix in RESULT_SUFFIXES):
+        source.name = ending if source.path in with_ending else name
+        if in_the_way(source.name):
             source.name += _digest(ending)
+        if same_names and taken.get(source.name.lower(), source.path) != source.path:
+            source.name += _digest(source.path)
         first = taken.setdefault(source.name.lower(), source.path)
         if first != source.path:
             raise UserError(
                 f'{source.path}: has the name of {first}, so that one result would replace the '
                 'other; give their common folder as input, or run them one after the other'
             )
+
+
+def _without_ending(source: Source, name: str) -> str:
+    """The name of an image without its ending; of a frame without that of the video."""
+    if source.frame is not None:
+        video, _, frame = name.rpartition('/')
+        return f'{os.path.splitext(video)[0]}/{frame}'
+    if source.read is not None:
+        return os.path.splitext(name)[0] if name.lower().endswith(VIDEO_SUFFIXES) else name
+    return name if source.array is not None else strip_image_suffix(name)
 
 
 def _writable(name: str) -> str:

@@ -39,6 +39,7 @@ class TileGrid:
 
     def __init__(self, height: int, width: int, tile: int | None, overlap: float = 0.2) -> None:
         check_tiling(tile, overlap)
+        tile = None if tile is None else int(tile)  # 640.0 is a whole number as well
         self.height, self.width = height, width
         self._spans = [
             _spans(length, min(tile or length, length), overlap) for length in (height, width)

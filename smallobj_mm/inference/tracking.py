@@ -17,6 +17,8 @@ from .targets import Targets
 #: Boxes are grown by this (px) on each side before they are compared: a target of six pixels that
 #: moves by its own length has no overlap with itself.
 MARGIN = 12.0
+#: Above its track_activation_threshold, where supervision's ByteTrack begins tracks.
+_ABOVE = 0.1
 
 
 class TargetTracker:
@@ -24,7 +26,7 @@ class TargetTracker:
 
     Args:
         rate: Frames per second, from which the tracker reckons how long a target may be lost.
-        least: Score above which a target begins a track.
+        least: Score from which a target begins a track, 0.1 or more.
 
     Raises:
         MissingPackageError: supervision is not installed.
@@ -43,7 +45,7 @@ class TargetTracker:
         with warnings.catch_warnings():  # that it moves to a package of its own some day
             warnings.simplefilter('ignore')
             self._tracker = supervision.ByteTrack(
-                track_activation_threshold=least, frame_rate=max(round(rate), 1)
+                track_activation_threshold=max(least - _ABOVE, 0.0), frame_rate=max(round(rate), 1)
             )
 
     def update(self, targets: Targets) -> list[int]:

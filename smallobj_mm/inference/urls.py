@@ -9,7 +9,7 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import atomic_file
@@ -18,6 +18,8 @@ from smallobj_mm.utils.io import atomic_file
 MOST_BYTES, _PART = 1 << 30, 1 << 20
 #: Seconds without an answer after which it is given up.
 _PATIENCE = 30
+#: What an address may have in its path and query as it is; % is of what is encoded already.
+_SAFE = "%/:?#[]@!$&'()*+,;=~"
 
 
 def is_url(text: object) -> bool:
@@ -39,11 +41,11 @@ def fetch(url: str, folder: Path, most_bytes: int = MOST_BYTES) -> Path:
     Raises:
         UserError: It cannot be fetched, is cut short, or larger.
     """
-    path = folder / file_name(url)
-    if path.is_file():
-        return path
-    request = urllib.request.Request(url, headers={'User-Agent': 'smallobj_mm'})
     try:
+        path = folder / file_name(url)
+        if path.is_file():
+            return path
+        request = urllib.request.Request(_ascii(url), headers={'User-Agent': 'smallobj_mm'})
         with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
             length = answer.headers.get('Content-Length')
             declared = int(length) if length and length.isdigit() else None
@@ -60,13 +62,20 @@ def fetch(url: str, folder: Path, most_bytes: int = MOST_BYTES) -> Path:
                     raise UserError(
                         f'{url}: {size} of {declared} bytes came; the same command fetches it anew'
                     )
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
+    except (http.client.HTTPException, OSError, ValueError) as error:  # URLError is an OSError
         if isinstance(error, UserError):
             raise
         reason = ' '.join(str(getattr(error, 'reason', error)).split()) or type(error).__name__
         code = f'{error.code} ' if isinstance(error, urllib.error.HTTPError) else ''
         raise UserError(f'{url}: cannot be fetched ({code}{reason}); check the address') from None
     return path
+
+
+def _ascii(url: str) -> str:
+    """An address as it is sent: what is no ASCII in its path and query in percent-encoding."""
+    parts = urlsplit(url)
+    path, query = (quote(part, safe=_SAFE) for part in (parts.path, parts.query))
+    return urlunsplit(parts._replace(path=path, query=query))
 
 
 def file_name(url: str) -> str:

@@ -28,6 +28,9 @@ from .writers import result_path
 
 #: Small frames are enlarged by whole numbers until their longer side has about so many pixels.
 SIDE = 640
+#: Frames per second up to which a rate is written with three decimal places: MPEG-4 has at most
+#: 65535 ticks a second, and OpenCV takes a thousand for each frame.
+MOST_EXACT = 65
 
 
 class MarkedVideo:
@@ -55,10 +58,7 @@ class MarkedVideo:
         frame = draw_frame(result, self.classes, tracks)
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = cv2.VideoWriter(
-                str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), self.rate,
-                frame.shape[1::-1],
-            )  # fmt: skip
+            self._writer = mp4_writer(self._temporary, self.rate, frame.shape[1::-1])
             if not self._writer.isOpened():
                 raise UserError(f'{self.path}: OpenCV cannot write an MP4 video here')
         self._writer.write(frame)
@@ -76,6 +76,18 @@ class MarkedVideo:
             self._writer.release()
             self._writer = None
         self._temporary.unlink(missing_ok=True)
+
+
+def mp4_writer(path: Path, rate: float, size: Sequence[int]) -> cv2.VideoWriter:
+    """A writer of an MP4 video, which is not open where OpenCV cannot write one.
+
+    Args:
+        path: The file.
+        rate: Frames per second; higher ones than :data:`MOST_EXACT` become whole numbers.
+        size: Width and height of the frames, px.
+    """
+    rate = round(rate) if rate > MOST_EXACT else rate
+    return cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), rate, tuple(size))
 
 
 def draw_frame(

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from smallobj_mm.utils.errors import UserError
 from smallobj_mm.utils.io import PathLike, atomic_write_bytes, atomic_write_json, atomic_write_text
 from smallobj_mm.utils.messages import printable
 from smallobj_mm.utils.probability_maps import encode_probabilities
@@ -61,21 +62,27 @@ class Record:
         """The record that :meth:`as_json` wrote.
 
         Raises:
-            UserError: Something is missing.
+            UserError: Something is missing, or of another kind.
         """
-        records = content['targets']
-        targets = Targets(
-            np.array(records['bboxes'], dtype=np.float32).reshape(-1, 4),
-            np.array(records['centroids'], dtype=np.float32).reshape(-1, 2),
-            np.array(records['areas'], dtype=np.float32),
-            np.array(records['scores'], dtype=np.float32),
-            np.array(records['labels'], dtype=np.int64),
-        )
-        width, height = content['width'], content['height']
-        return cls(
-            content['name'], content['file'], width, height, content['stamp'], targets,
-            content.get('frame'), content.get('tracks'),
-        )  # fmt: skip
+        try:
+            records = content['targets']
+            targets = Targets(
+                np.array(records['bboxes'], dtype=np.float32).reshape(-1, 4),
+                np.array(records['centroids'], dtype=np.float32).reshape(-1, 2),
+                np.array(records['areas'], dtype=np.float32),
+                np.array(records['scores'], dtype=np.float32),
+                np.array(records['labels'], dtype=np.int64),
+            )
+            width, height = content['width'], content['height']
+            return cls(
+                content['name'], content['file'], width, height, content['stamp'], targets,
+                content.get('frame'), content.get('tracks'),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f'record of {content.get("file", "an image")}: {type(error).__name__} ({error}), '
+                'expected what an earlier run wrote; delete its records/NAME.json'
+            ) from None
 
 
 def target_rows(record: Record, classes: Sequence[str]) -> Iterator[tuple]:

@@ -78,9 +78,15 @@ def _draw_resized(axes: Axes, table: BoxTable) -> None:
     _style(axes, 'sqrt(area) of objects in px', 'share of smaller objects')
 
 
+def _crowding_edges(most: int) -> list[float]:
+    """About 40 bins of whole numbers from 0 on, of which the last one holds the largest."""
+    step = max(1, (most + 1) // 40)
+    return (np.arange(0, most + 1 + step, step) - 0.5).tolist()
+
+
 def _draw_crowding(axes: Axes, tables: dict[str, BoxTable]) -> None:
     most = max(int(table.crowding.max(initial=0)) for table in tables.values())
-    edges = (np.arange(0, most + 2, max(1, (most + 1) // 40)) - 0.5).tolist()
+    edges = _crowding_edges(most)
     for (name, table), color in zip(tables.items(), _COLORS):
         weights = np.full(len(table.crowding), 1 / max(len(table.crowding), 1))
         axes.hist(

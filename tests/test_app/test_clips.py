@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from smallobj_mm.app.analysis import Analysis, find
-from smallobj_mm.app.clips import Clip, analyze_file, at_frame
+from smallobj_mm.app.clips import Clip, analyze_file, at_frame, write_clip_archive
 from smallobj_mm.inference import SmallObjectInferencer
 
 
@@ -119,3 +119,52 @@ def test_operating_points(page, models):
     assert not page.settings('det')[2].visible
     for model, point in (('seg', 'own threshold'), ('det', 'balanced'), (None, None)):
         assert not isinstance(page.take_point(model, point), float)
+
+
+def test_the_network_runs_once_for_each_file_and_model(page, clip, monkeypatch):
+    """A model beside comes and goes; the first stays as it is, and so does the frame."""
+    asked = []
+
+    def analyze(inferencer, path, name, report):
+        asked.append(name)
+        return analyze_file(inferencer, path, name, report)
+
+    monkeypatch.setattr('smallobj_mm.app.page.analyze_file', analyze)
+    one, none, *_ = page.look(clip, 'seg', 'no other')
+    same, two, *_, slider = page.look(clip, 'seg', 'det', one, none)
+    assert asked == ['seg', 'det'] and same is one and slider.get('__type__') == 'update'
+    assert 'value' not in slider, 'the frame that is shown stays'
+    swapped, beside, *_, slider = page.look(clip, 'det', 'seg', one, two)
+    assert asked == ['seg', 'det'] and swapped is two and beside is one
+    assert page.look(clip, 'seg', 'seg', None, None)[1] is not None and asked[2:] == ['seg']
+
+
+def test_another_file_is_another_analysis(page, clip, toys_path, tmp_path):
+    import infer_toys
+
+    path = tmp_path / 'frame.png'
+    cv2.imwrite(str(path), infer_toys.scene(64, 80, [(10, 20, 16, 26)]))
+    before = page.look(clip, 'seg')[0]
+    analyzed = page.look(str(path), 'seg', None, before)[0]
+    assert analyzed.name == 'frame.png' and analyzed.file == str(path)
+
+
+def test_an_upload_that_is_removed_is_one_sentence(page, tmp_path):
+    analyzed, *_, message = page.look(str(tmp_path / 'gone.png'), 'seg')[:3]
+    assert analyzed is None
+    assert 'gone.png: the file was removed after an hour; drop it again' in message
+
+
+def test_analyses_live_as_long_as_the_session(page):
+    """Their last use is no reason for gradio to keep them, so that none may be given a limit."""
+    assert {page.analysis.time_to_live, page.other.time_to_live} == {float('inf')}
+
+
+def test_an_archive_says_why_it_has_no_video(models, clip, tmp_path, monkeypatch):
+    analyzed = analyze_file(models['det'], clip, 'det')
+    closed = SimpleNamespace(write=lambda _: None, release=lambda: None, isOpened=lambda: False)
+    monkeypatch.setattr('smallobj_mm.app.clips.mp4_writer', lambda *_: closed)
+    write_clip_archive(tmp_path / 'a.zip', analyzed, 0.5)
+    with zipfile.ZipFile(tmp_path / 'a.zip') as content:
+        assert 'marked.mp4' not in content.namelist()
+        assert 'OpenCV' in json.loads(content.read('settings.json'))['marked.mp4']

@@ -142,3 +142,14 @@ def test_requests_without_a_model_or_threshold(page, analysis):
     for threshold in (None, float('nan'), 7, 'x'):
         message = page.show(analysis, None, threshold, None, None, None)[0]
         assert '<strong id="count">1</strong>' in message and '0.50' in message
+
+
+def test_old_downloads_of_others_are_removed(page, analysis):
+    def pack(session):
+        page.pack(analysis, 0.5, SimpleNamespace(session_hash=session))
+        return session_folder(page.folder, session)
+
+    old, young = pack('long ago'), pack('now')
+    os.utime(old, (time.time() - 4000,) * 2)
+    own = pack('own')
+    assert not old.exists() and young.is_dir() and own.is_dir()

@@ -63,3 +63,27 @@ def test_refused(systems, exports):
         SmallObjectInferencer(det.cfg, exports('det', True).files['onnx'])
     with pytest.raises(ValueError, match='half precision is for checkpoints'):
         SmallObjectInferencer(det.cfg, onnx['det'], half=True)
+
+
+@pytest.mark.parametrize('kind', ['onnx', 'openvino'])
+def test_without_a_device_a_file_runs_where_its_runtime_can(systems, exports, kind, monkeypatch):
+    """A machine with CUDA, and runtimes without: the default is the CPU, cuda by name an error."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    path, cfg = exports('seg', False).files[kind], systems['seg'].cfg
+    if kind == 'onnx':
+        ort = pytest.importorskip('onnxruntime')
+        monkeypatch.setattr(ort, 'get_available_providers', lambda: ['CPUExecutionProvider'])
+    inferencer = SmallObjectInferencer(cfg, path)
+    assert inferencer.model.decode_head.raw_maps.backend.device.type == 'cpu'
+    with pytest.raises(ValueError, match='device cuda: O'):
+        SmallObjectInferencer(cfg, path, device='cuda')
+
+
+def test_onnx_runtime_with_cuda_is_asked_for_it(monkeypatch):
+    from smallobj_mm.inference.inferencer import default_device
+
+    ort = pytest.importorskip('onnxruntime')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(ort, 'get_available_providers', lambda: ['CUDAExecutionProvider'])
+    names = ('a.onnx', 'a.xml', 'a.torchscript', 'a.pth')
+    assert [default_device(name) for name in names] == ['cuda', 'cpu', 'cuda', 'cuda']

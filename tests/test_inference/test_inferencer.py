@@ -95,6 +95,12 @@ def test_resize_of_the_pipeline(toys, models):
             np.testing.assert_allclose(find_targets(sample).bboxes, [[40, 40, 60, 60]], atol=1)
 
 
+def test_whole_numbers_may_be_floats(toys, detector):
+    """As a division gives them."""
+    image = toys.scene(150, 240, BOXES)
+    assert boxes_of(detector(image, batch_size=2.0, tile=100.0)[0]) == sorted(BOXES)
+
+
 def test_thresholds(toys, detector, segmentor):
     image = toys.scene(64, 64, [(10, 10, 16, 16)], bright=120)
     image[30:36, 30:36] = 220
@@ -111,6 +117,15 @@ def test_paths_gray_arrays_and_nothing_found(toys, detector, segmentor, tmp_path
         samples = inferencer([tmp_path / 'a.png', image, image[..., 0], image[..., :1] * 0])
         assert samples[0].img_path == str(tmp_path / 'a.png')
         assert [boxes_of(sample) for sample in samples] == [BOXES[:1]] * 3 + [[]]
+
+
+def test_images_of_one_name_in_two_folders(toys, detector, tmp_path):
+    """Nothing is written that one could replace."""
+    for name in ('a', 'b'):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'x.png'), toys.scene(64, 80, BOXES[:1]))
+    results = detector([tmp_path / 'a' / 'x.png', tmp_path / 'b' / 'x.png'])
+    assert [boxes_of(result) for result in results] == [BOXES[:1]] * 2
 
 
 def test_stream_goes_on_after_an_unreadable_file(toys, detector, tmp_path):

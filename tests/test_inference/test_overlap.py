@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,3 +70,24 @@ def test_writing_behind_keeps_the_order_and_passes_errors_on():
         add(0)
         raise KeyError('of the caller')
     assert not [t for t in threading.enumerate() if t.name.startswith('write_behind')]
+
+
+def test_results_of_large_images_do_not_wait(monkeypatch):
+    monkeypatch.setattr(overlap, 'MOST_PIXELS', 5)
+    written = []
+
+    def write(result):
+        time.sleep(0.02)
+        written.append(result.source.name)
+
+    def result(name, size):
+        sample = None if size is None else SimpleNamespace(ori_shape=size)
+        return overlap.Result(Source(name, name), (), sample=sample)
+
+    with overlap.WriteBehind(write) as add:
+        add(result('small', (1, 5)))
+        assert written == []
+        add(result('large', (2, 3)))
+        assert written == ['small', 'large']
+        add(result('unread', None))
+    assert written == ['small', 'large', 'unread']

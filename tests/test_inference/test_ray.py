@@ -158,11 +158,27 @@ def test_parquet_of_bytes_and_of_paths(images, settings, models, tmp_path):
     assert [bool(error) for error in table['error']] == [i == 5 for i in range(half)] * 2
 
 
+def test_records_and_columns_of_strings(images, tmp_path):
+    """Without Ray: rows as data sets on the Hugging Face hub have them, and a column ``image``."""
+    import pyarrow.parquet
+
+    file = images / '000.png'
+    records = [dict(bytes=file.read_bytes(), path='a.png'), dict(bytes=None, path=str(file))]
+    for name, columns, expected in (
+        ('hub', dict(image=records), (['a.png', str(file)], [file.read_bytes(), None])),
+        ('text', dict(image=['a.png', 'b.png'], data=[1, 2]), (['a.png', 'b.png'], None)),
+    ):
+        path = tmp_path / f'{name}.parquet'
+        pyarrow.parquet.write_table(pyarrow.table(columns), path)
+        (part,) = ray_parts.list_parts([path], 10)
+        assert ray_parts.read_part(part) == expected
+
+
 def test_inputs_that_do_not_fit(images, settings, tmp_path):
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(pyarrow.table(dict(x=[1])), tmp_path / 'x.parquet')
-    with pytest.raises(ValueError, match='x.parquet: columns x, expected one of path'):
+    with pytest.raises(ValueError, match=r'x.parquet: columns x \(int64\), expected one of path'):
         ray_parts.list_parts([tmp_path / 'x.parquet'], 5)
     (tmp_path / 'bad.parquet').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='bad.parquet: not readable as Parquet'):

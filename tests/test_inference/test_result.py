@@ -113,3 +113,17 @@ def test_optional_packages_are_named(result, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(ImportError, match=f'needs {name}, .*pip install {name}'):
             getattr(result, f'to_{name}')()
+
+
+def test_pictures_that_a_format_has_not(result, monkeypatch, tmp_path):
+    wide = np.zeros((8, 66_000, 3), np.uint8)
+    monkeypatch.setattr(type(result), 'draw', lambda self: wide)
+    for name in ('a.jpg', 'a.webp'):
+        with pytest.raises(
+            ValueError, match=f'{name}: 66000 x 8 px cannot be written as .*take .png'
+        ):
+            result.save(tmp_path / name)
+    result.save(tmp_path / 'a.png')
+    assert [file.name for file in tmp_path.glob('a.*') if cv2.imread(str(file)).shape[1] > 240] == [
+        'a.png'
+    ]

@@ -18,11 +18,15 @@ def tree(tmp_path):
 
 @pytest.fixture
 def video(tmp_path):
-    path = tmp_path / 'clip.avi'
+    return write_video(tmp_path / 'clip.avi', 4)
+
+
+def write_video(path, number):
+    """A clip of some gray frames."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 5, (48, 32))
     if not writer.isOpened():
         pytest.skip('OpenCV cannot write a video here')
-    for index in range(4):
+    for index in range(number):
         writer.write(np.full((32, 48, 3), 60 * index, np.uint8))
     writer.release()
     return path
@@ -46,6 +50,13 @@ def test_names_stay_apart(tree):
     assert names(tree) == ['a.jpg', 'a.png', 'b', 'sub/a']
     with pytest.raises(ValueError, match='has the name of'):
         list_sources([tree / 'a.png', tree / 'sub' / 'a.png'])
+
+
+def test_images_of_one_name_in_two_folders_can_be_taken(tree):
+    (tree / 'a.png').write_bytes(b'x')
+    inputs = [tree / 'a.png', tree / 'sub' / 'a.png']
+    first, second = (source.name for source in list_sources(inputs, same_names=True))
+    assert first == 'a.png' and second.startswith('a.png~')
 
 
 def test_a_name_with_brackets_is_no_pattern(tree):
@@ -78,6 +89,26 @@ def test_frames(video):
     for index in (0, 1, 3, 2):  # back and forth
         frame = sources[index].read()
         assert frame.shape == (32, 48, 3) and abs(int(frame.mean()) - 60 * index) < 6
+
+
+def test_videos_of_one_name_stay_apart(video):
+    """All frames of a video are called alike, those that the shorter one has and the others."""
+    write_video(video.with_suffix('.mov'), 2)
+    cv2.imwrite(str(video.with_suffix('.png')), np.zeros((8, 8, 3), np.uint8))
+    found = names(video.parent)
+    assert found == ['clip'] + [f'clip.avi/frame_{i:06d}' for i in range(4)] + [
+        f'clip.mov/frame_{i:06d}' for i in range(2)
+    ]
+    (video.parent / 'clip').mkdir()
+    video.with_suffix('.mov').rename(video.parent / 'clip/frame_000001.png')
+    found = names(video.parent)
+    assert 'clip/frame_000001.png' in found and 'clip.avi/frame_000003' in found
+    assert not [name for name in found if name.startswith('clip/frame_000000')]
+
+
+def test_an_unreadable_video_has_no_ending_either(tmp_path):
+    (tmp_path / 'bad.mp4').write_bytes(b'x')
+    assert names(tmp_path) == ['bad']
 
 
 def test_no_video(tmp_path):

@@ -69,3 +69,19 @@ def test_names_stay_in_the_folder(url):
     name = file_name(url)
     assert '/' not in name and not name.startswith('.') and len(name) < 100
     assert is_url(url) and not is_url('ftp://x') and not is_url('a.png') and not is_url(3)
+
+
+def test_what_is_no_ascii_is_sent_in_percent_encoding(server, tmp_path, monkeypatch):
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    asked = []
+    monkeypatch.setattr(Handler, 'log_message', lambda self, *_: asked.append(self.path))
+    for address in ('Bär a%20b.png?x=ü&y=%2F', 'plain.png?a=b+c'):
+        assert fetch(f'{server}/{address}', tmp_path).read_bytes() == b'0123456789'
+    assert asked == ['/B%C3%A4r%20a%20b.png?x=%C3%BC&y=%2F', '/plain.png?a=b+c']
+
+
+@pytest.mark.parametrize('url', ['http://[bad/x.png', 'http://x:port/a.png', 'http://x/\udcff.png'])
+def test_what_is_no_address_is_one_line(url, tmp_path):
+    with pytest.raises(ValueError, match='cannot be fetched .*; check the address') as caught:
+        fetch(url, tmp_path)
+    assert type(caught.value).__name__ == 'UserError'

@@ -8,7 +8,7 @@ import pytest
 from smallobj_mm.inference import SmallObjectInferencer, list_sources
 from smallobj_mm.inference.result_folder import ResultFolder
 from smallobj_mm.inference.targets import box_targets
-from smallobj_mm.inference.video_results import VideoResults
+from smallobj_mm.inference.video_results import VideoResults, mp4_writer
 
 FRAMES = 8
 
@@ -103,3 +103,43 @@ def test_frames_without_targets(segmentor, tmp_path, toys):
 
     tracker = TargetTracker(25)
     assert tracker.update(box_targets(np.zeros((0, 4)), np.zeros(0), np.zeros(0))) == []
+
+
+@pytest.mark.parametrize('rate', [23.976, 66.667, 119.877, 239.759])
+def test_any_rate_can_be_written(rate, tmp_path):
+    """MPEG-4 has no uneven rates above 65 frames/s."""
+    writer = mp4_writer(tmp_path / 'a.mp4', 25, (64, 48))
+    if not writer.isOpened():
+        pytest.skip('OpenCV cannot write an MP4 video here')
+    writer.release()
+    writer = mp4_writer(tmp_path / 'b.mp4', rate, (64, 48))
+    for level in (0, 100):
+        writer.write(np.full((48, 64, 3), level, np.uint8))
+    writer.release()
+    found, written = frames(tmp_path / 'b.mp4')
+    assert len(found) == 2 and written == pytest.approx(rate, rel=0.01)
+
+
+def test_tracks_begin_at_the_score_that_is_asked_for(monkeypatch):
+    """ByteTrack begins them 0.1 above the threshold that it is given."""
+    import sys
+    from types import SimpleNamespace
+
+    from smallobj_mm.inference.tracking import TargetTracker
+
+    given = []
+    fake = SimpleNamespace(ByteTrack=lambda **options: given.append(options))
+    monkeypatch.setitem(sys.modules, 'supervision', fake)
+    TargetTracker(25, 0.3)
+    assert given[0]['track_activation_threshold'] + 0.1 == pytest.approx(0.3)
+
+
+def test_where_tracks_begin():
+    pytest.importorskip('supervision')
+    from smallobj_mm.inference.tracking import TargetTracker
+
+    boxes = np.array([[10, 10, 16, 16], [100, 100, 106, 106]], dtype=np.float32)
+    tracker = TargetTracker(25, 0.3)
+    for _ in range(3):
+        tracks = tracker.update(box_targets(boxes, np.array([0.31, 0.29]), np.zeros(2)))
+    assert tracks[0] and not tracks[1]

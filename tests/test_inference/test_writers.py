@@ -88,6 +88,26 @@ def test_coco_files_that_do_not_fit(tmp_path):
         (tmp_path / 'bad.json').write_text(text)
         with pytest.raises(ValueError, match=words):
             CocoIds(tmp_path / 'bad.json', ())
+    with pytest.raises(ValueError, match='not readable .*directory.*; give a COCO file'):
+        CocoIds(tmp_path, ())
+
+
+def test_records_come_back_or_are_one_line(records):
+    content = records[0].as_json()
+    again = writers.Record.from_json(json.loads(json.dumps(content)))
+    assert again.as_json() == content
+    for damage in (
+        dict(targets={}),
+        dict(targets=[]),
+        dict(targets=dict(content['targets'], bboxes=[1])),
+    ):
+        with pytest.raises(
+            ValueError, match='^record of in/a.png: .*, expected what an earlier run'
+        ):
+            writers.Record.from_json(dict(content, **damage))
+    del content['stamp']
+    with pytest.raises(ValueError, match="KeyError .'stamp'."):
+        writers.Record.from_json(content)
 
 
 def test_csv(records, tmp_path):
