@@ -11,7 +11,7 @@ CONSTRAINTS := -c requirements/constraints.txt
 DEMO_DIR := work_dirs/demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test coverage test-avx2 test-floor test-newest lint env
+.PHONY: demo test coverage test-avx2 test-extras test-floor test-newest lint env
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -41,6 +41,10 @@ coverage: $(STAMP)
 test-avx2: $(STAMP)
 	ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/reference_parity -k 'not converter'
+
+# With the extras ray and results, which stand beside .venv.
+test-extras: $(STAMP)
+	.ci/extras
 
 # Beside the oldest PyTorch that requirements/mminstall.txt allows, and beside the newest.
 test-floor:
