@@ -30,11 +30,10 @@ from smallobj_mm.inference.urls import fetch, is_url
 from smallobj_mm.inference.video_results import VideoResults
 from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_line, one_line
-from smallobj_mm.weights import shipped_weights
 
 WINDOW = 'infer'
 #: The model where no config is given.
-DEFAULT = 'ismallnet_s_ir'
+DEFAULT = 'ismallnet_s_nuaa'
 #: Least score of boxes that are written; segmentors have a threshold of their own.
 SCORE = 0.3
 
@@ -253,18 +252,9 @@ def build(args: argparse.Namespace) -> SmallObjectInferencer:
 
     Raises:
         FileNotFoundError: There is no such config or no weights.
-        UserError: See :class:`SmallObjectInferencer`; or there is no default model.
+        UserError: See :class:`SmallObjectInferencer`.
     """
-    config = args.config
-    if config is None:
-        try:
-            shipped_weights(DEFAULT)
-        except FileNotFoundError:
-            raise UserError(
-                f'--config: {DEFAULT}, the default, does not come with this package; give one of '
-                'those that smallobj-mm models lists'
-            ) from None
-        config = DEFAULT
+    config = args.config or DEFAULT
     cfg = read_config(config, args.cfg_options) if args.cfg_options else config
     return SmallObjectInferencer(cfg, args.weights, args.device, tta=args.tta, half=args.half)
 

@@ -281,15 +281,10 @@ def test_operating_points_of_the_weights(task, infer, toys):
     assert json.loads((task / 'out' / 'settings.json').read_text())['threshold'] == 0.8
 
 
-def test_the_default_model(tool, task, capsys, monkeypatch):
-    monkeypatch.setattr(tool, 'DEFAULT', 'nothing_shipped')
-    with pytest.raises(SystemExit), errors_in_one_line():
-        tool.main([str(task / 'images'), '--out', str(task / 'out')])
-    assert '--config: nothing_shipped, the default, does not come' in capsys.readouterr().err
-    monkeypatch.setattr(tool, 'DEFAULT', 'ismallnet_s_nuaa')
+def test_the_default_model(tool, task):
     with pytest.raises(SystemExit), errors_in_one_line():
         tool.main([str(task / 'images'), '--out', str(task / 'out'), '--device', 'cpu'])
-    assert json.loads((task / 'out' / 'settings.json').read_text())['config'] == 'ismallnet_s_nuaa'
+    assert json.loads((task / 'out' / 'settings.json').read_text())['config'] == tool.DEFAULT
 
 
 def test_a_config_beside_the_checkpoint_is_named(task, infer):
