@@ -122,8 +122,10 @@ def check_batches(loader: DataLoader) -> None:
     Raises:
         UserError: An epoch has no batch.
     """
+    if len(loader) > 0:
+        return
     batches: Any = loader.batch_sampler
-    if len(loader) > 0 or isinstance(batches.sampler, InfiniteSampler):
+    if isinstance(batches.sampler, InfiniteSampler):
         return
     images: Any = loader.dataset
     world = get_world_size()
