@@ -105,16 +105,15 @@ class YOLOFolderDataset(SmallObjectDetDataset):
         """Paths of the images of the split, sorted within each folder."""
         if self.ann_files:
             return self._yaml_images(self.ann_files[0])
-        places = self._yaml_places()
-        if places and None not in places:  # exports name folders of other machines, too
-            return self._yaml_images(find_data_yaml(self.data_root) or '')
         folders = self.folders_of(self.data_root, self.split)
-        for folder in folders:
-            if osp.isdir(folder):
-                return self._folder_images(folder)
-        if self.data_yaml is not None:
-            return self._yaml_images(find_data_yaml(self.data_root) or '')
-        raise self.missing(folders[0])
+        folder = next(filter(osp.isdir, folders), None)
+        places = self._yaml_places()
+        # Exports name folders of other machines, too.
+        if folder is not None and (not places or None in places):
+            return self._folder_images(folder)
+        if self.data_yaml is None:
+            raise self.missing(folders[0])
+        return self._yaml_images(find_data_yaml(self.data_root) or '')
 
     @staticmethod
     def _folder_images(folder: str) -> List[str]:
