@@ -18,6 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from smallobj_mm.benchmark.training_time import measure_training_time
+from smallobj_mm.utils.configs import read_config
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.io import atomic_write_bytes, atomic_write_text
 from smallobj_mm.utils.processes import run_tool
@@ -29,6 +31,8 @@ INFER, TEST, TRAIN = TOOLS / 'infer.py', TOOLS / 'test.py', TOOLS / 'train.py'
 IMAGES = TOOLS.parent / 'demo'
 DETECTOR, CONFIG = 'obsdm_t_hituav', TOOLS.parent / 'configs' / 'obsdm' / 'obsdm_t_demo.py'
 METRIC = 'smallobj/AP50'
+#: Seconds of the whole, to which a slow machine shortens the training, and its fewest steps.
+WHOLE, FEWEST = 250, 100
 #: px, of a picture on the sheet.
 WIDTH = 480
 #: By which the page of a demo is known.
@@ -42,8 +46,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('dir', type=Path, help='folder of all that is made')
     parser.add_argument('--segmentor', default='ismallnet_s_nuaa', help='(default: %(default)s)')
-    parser.add_argument('--iterations', type=int, help='of the training (default: the config)')
+    parser.add_argument(
+        '--iterations', type=int,
+        help='of the training (default: those of the config, fewer on a slow machine)',
+    )  # fmt: skip
     return parser.parse_args(argv)
+
+
+def fitting_iterations(seconds: float) -> int:
+    """Steps of the training: those of the config, or as many as fit into some seconds."""
+    measured = measure_training_time(read_config(CONFIG, {'data_root': f'{IMAGES / "drones"}/'}))
+    return min(measured.steps, max(FEWEST, int(seconds / measured.step)))
 
 
 def ap50_of_test(folder: Path) -> float:
@@ -137,11 +150,12 @@ def main(argv: list[str] | None = None) -> None:
     print('== demo 3/4: the detector learns airplanes, birds, drones and helicopters', flush=True)
     before, training, after = (args.dir / name for name in ('before', 'training', 'after'))
     data = f'data_root={IMAGES / "drones"}/'
-    options = [data, f'load_from={shipped_weights(DETECTOR)}']
-    if args.iterations is not None:
-        options.append(f'max_iters={args.iterations}')
     test = ('--cfg-options', data, '--work-dir')
     run_tool(TEST, CONFIG, shipped_weights(DETECTOR), *test, before)
+    # What comes after the training takes as long as what came before it.
+    left = WHOLE - 2 * (time.monotonic() - start)
+    iterations = args.iterations or fitting_iterations(left)
+    options = [data, f'load_from={shipped_weights(DETECTOR)}', f'max_iters={iterations}']
     run_tool(TRAIN, CONFIG, '--work-dir', training, '--cfg-options', *options)
     checkpoint = (training / 'last_checkpoint').read_text(encoding='utf-8').strip()
 

@@ -4,6 +4,8 @@
 import numpy as np
 import pytest
 
+from smallobj_mm.benchmark.training_time import TrainingTime
+
 
 @pytest.fixture
 def demo(load_tool):
@@ -32,3 +34,9 @@ def test_an_earlier_demo_is_replaced(demo, tmp_path):
     (folder / 'after').mkdir()
     demo.clear(folder)
     assert not (folder / 'after').exists()
+
+
+@pytest.mark.parametrize('step, iterations', [(0.1, 400), (1.0, 140), (9.0, 100)])
+def test_a_slow_machine_takes_fewer_steps(demo, monkeypatch, step, iterations):
+    monkeypatch.setattr(demo, 'measure_training_time', lambda cfg: TrainingTime(400, step))
+    assert demo.fitting_iterations(140.0) == iterations
