@@ -11,10 +11,10 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 75
-flat_epochs = max_epochs * 2 // 3  # epochs at the full rate; then the cosine
-batch_size = 10  # crops
-epoch_length = 2000  # crops
+max_epochs = 40
+flat_epochs = max_epochs // 2  # epochs at the full rate; then the cosine
+batch_size = 16  # crops
+epoch_length = 3200  # crops
 
 # -------- changed sometimes --------
 lr = 3e-3
@@ -23,7 +23,7 @@ lr = 3e-3
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size, dataset=dict(length=epoch_length))
 test_dataloader = dict(_delete_=True, **_base_.val_dataloader)
-train_cfg = dict(max_epochs=max_epochs, val_interval=25)
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(begin=flat_epochs, end=max_epochs, T_max=max_epochs - flat_epochs)

@@ -9,19 +9,19 @@ _base_ = [
 ]
 
 # -------- changed often --------
-max_epochs = 75
+max_epochs = 50
 flat_epochs = max_epochs // 2  # epochs at the full rate; then the cosine
-batch_size = 4  # crops
-epoch_length = 800  # crops
+batch_size = 8  # crops
+epoch_length = 1600  # crops
 
 # -------- changed sometimes --------
 load_from = None  # a checkpoint of ismallnet_t_ir: staged pretraining
-lr = 1e-3
+lr = 2e-3
 # of the network, such as channels and edge_weight: those of _base_/models/ismallnet_t.py
 
 # -------- never changed: where the values above go --------
 train_dataloader = dict(batch_size=batch_size, dataset=dict(length=epoch_length))
-train_cfg = dict(max_epochs=max_epochs, val_interval=75)
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(begin=flat_epochs, end=max_epochs, T_max=max_epochs - flat_epochs)

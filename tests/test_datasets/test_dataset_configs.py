@@ -151,7 +151,7 @@ def test_mixtures(load, shared_dir, name):
         {'NUAA-SIRST': 40, 'NUDT-SIRST': 60}[folder] for folder in MIXTURES[name]
     )
     assert len(test) == (200 if name == 'ir_mixture_no-nudt' else 214)
-    assert all(image.shape == (3, 160, 160) for image in batch['inputs'])
+    assert all(image.shape == (3, 128, 128) for image in batch['inputs'])
     assert {'gt_sem_seg', 'gt_interior_map', 'gt_boundary_map'} <= set(
         batch['data_samples'][0].keys()
     )
@@ -159,9 +159,10 @@ def test_mixtures(load, shared_dir, name):
 
 
 @pytest.mark.parametrize(
-    'name, train, test', [('nuaa_sirst_paste', 213, 214), ('nudt_sirst_paste', 603, 60)]
+    'name, train, test, side',
+    [('nuaa_sirst_paste', 213, 214, 256), ('nudt_sirst_paste', 603, 60, 128)],
 )
-def test_single_sets_with_pasted_targets(load, shared_dir, name, train, test):
+def test_single_sets_with_pasted_targets(load, shared_dir, name, train, test, side):
     cfg = load(name)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         with_data(loader, shared_dir / 'data')
@@ -174,7 +175,7 @@ def test_single_sets_with_pasted_targets(load, shared_dir, name, train, test):
         val = Runner.build_dataloader(cfg.val_dataloader, seed=0)
         batch, sample = next(iter(loader)), next(iter(val))
     assert len(loader.dataset.datasets[0]) == train and len(val.dataset) == test
-    assert all(image.shape == (3, 256, 256) for image in batch['inputs'])
+    assert all(image.shape == (3, side, side) for image in batch['inputs'])
     assert sample['inputs'][0].shape[0] == 3
 
 

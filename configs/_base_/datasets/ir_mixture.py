@@ -1,11 +1,11 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 # For a segmentor of anybody's infrared images: NUAA and NUDT, their targets and drawn ones pasted
-# into thermal frames and photographs, all degraded as cameras do. Gray throughout, 160 px crops.
+# into thermal frames and photographs, all degraded as cameras do. Gray throughout, 128 px crops.
 # The hold-out lists beside this file are for thresholds and for choosing among variants.
 
 data_root = 'data'  # holds NUAA-SIRST, NUDT-SIRST, HIT-UAV, svanstrom_ir, imagenet_sample
 splits = '{{ fileDirname }}/splits'
-crop_size = 160  # px
+crop_size = 128  # px
 epoch_length = 2000  # crops
 cache_mib = 0  # MiB of decoded images, for num_workers=0; about 850 hold all of them
 
@@ -18,9 +18,9 @@ load = dict(
     ],
     max_mib=cache_mib,
 )
-# Native resolution in six of ten crops. Below 1 the part that is cut is larger than the crop;
+# Native resolution in nine of ten crops. Below 1 the part that is cut is larger than the crop;
 # images that are smaller still are mirrored beyond their borders.
-crop = dict(type='ScaledTargetCrop', size=crop_size, scale=(0.67, 2.0), scale_prob=0.4, prob=0.75)
+crop = dict(type='ScaledTargetCrop', size=crop_size, scale=(0.67, 2.0), scale_prob=0.1, prob=0.8)
 crop_large = dict(crop, scale=(0.4, 1.25))  # backgrounds that are larger than a crop
 nuaa = dict(
     type='IRSTDDataset',
@@ -61,20 +61,27 @@ photographs = dict(
 before_pasting = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomRot90', prob=0.75),
-    dict(type='RandomClutter', kinds=('line', 'edge', 'structure'), prob=0.1),
+    dict(type='RandomClutter', kinds=('line', 'edge', 'structure'), prob=0.03),
 ]
-pasting = dict(type='TargetCopyPaste', num_targets=(1, 3), prob=0.3, empty_prob=0.5)
-drawing = dict(type='SyntheticTargets', num_targets=(1, 3), prob=0.1, empty_prob=0.4)
+pasting = dict(
+    type='TargetCopyPaste',
+    num_targets=(1, 3),
+    prob=0.3,
+    empty_prob=0.5,
+    scale=(0.75, 1.3),
+    snr=(3.0, 8.0),
+)
+drawing = dict(type='SyntheticTargets', num_targets=(1, 3), prob=0.02, empty_prob=0.1)
 after_pasting = [  # as light, detector and file meet them
-    dict(type='RandomDefocus', prob=0.1),
-    dict(type='RandomVignetting', prob=0.1),
-    dict(type='RandomSensorNoise', prob=0.2),
-    dict(type='RandomFixedPattern', prob=0.1),
-    dict(type='RandomClutter', kinds=('hot_pixel',), prob=0.1),
-    dict(type='RandomIRIntensity', prob=0.5),
-    dict(type='RandomPolarity', prob=0.05),
-    dict(type='RandomBitDepth', prob=0.1),
-    dict(type='RandomJPEG', prob=0.1),
+    dict(type='RandomDefocus', prob=0.02),
+    dict(type='RandomVignetting', prob=0.02),
+    dict(type='RandomSensorNoise', prob=0.05),
+    dict(type='RandomFixedPattern', prob=0.03),
+    dict(type='RandomClutter', kinds=('hot_pixel',), prob=0.03),
+    dict(type='RandomIRIntensity', prob=0.3),
+    dict(type='RandomPolarity', prob=0.02),
+    dict(type='RandomBitDepth', prob=0.03),
+    dict(type='RandomJPEG', prob=0.03),
     dict(type='RepeatGrey'),
     dict(type='LabelDecoupling', mode='exact'),
     dict(type='PackIRSTDInputs'),
@@ -101,7 +108,7 @@ train_dataloader = dict(
     dataset=dict(
         type='WeightedMixtureDataset',
         datasets=[nuaa, nudt, hituav, svanstrom, photographs],
-        weights=[0.4, 0.5, 0.04, 0.03, 0.03],
+        weights=[0.2, 0.55, 0.08, 0.07, 0.1],
         length=epoch_length,
         pipeline=train_pipeline,
     ),
