@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from smallobj_mm.checkpoints.reading import load_plain, read_header
 from smallobj_mm.weights import shipped_weights
 
-NAMES = ['ismallnet_s_nuaa', 'obsdm_t_drones', 'obsdm_t_hituav']
+NAMES = ['ismallnet_s_nuaa', 'ismallnet_s_nudt', 'obsdm_t_drones', 'obsdm_t_hituav']
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -28,7 +28,7 @@ def test_they_are_those_of_their_config(repo_root, name):
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())
 
 
-@pytest.mark.parametrize('name', ['obsdm_t_drones', 'obsdm_t_hituav'])
+@pytest.mark.parametrize('name', ['ismallnet_s_nudt', 'obsdm_t_drones', 'obsdm_t_hituav'])
 def test_the_header_says_where_they_come_from(name):
     header = read_header(shipped_weights(name))
     assert header['recipe'] == name
