@@ -82,22 +82,26 @@ def test_classes_go_with_the_weights(tmp_path):
         assert load_from_local_plain(str(path))['meta'] == {}
 
 
-def test_tool(repo_root, tmp_path):
+def test_tool(load_tool, tmp_path, capsys):
     """Written whole, loaded by the tools' loader, with a header."""
     torch.save({'meta': {'epoch': 3}, 'state_dict': state()}, tmp_path / 'epoch_3.pth')
-    tool = repo_root / 'tools/model_converters/publish_model.py'
-    command = [sys.executable, str(tool), str(tmp_path / 'epoch_3.pth')]
+    tool = load_tool('model_converters/publish_model')
+    command = [str(tmp_path / 'epoch_3.pth')]
     out = tmp_path / 'small.safetensors'
-    done = subprocess.run(
-        [*command, str(out), '--half'], capture_output=True, text=True, check=True
-    )
-    assert '"epochs": "3"' in done.stdout
-    notes = ['license=CC BY 4.0', 'metrics=AP50 = 0.5']
-    subprocess.run([*command, str(out), '--half', '--note', *notes], check=True)
+    tool.main([*command, str(out), '--half'])
+    assert '"epochs": "3"' in capsys.readouterr().out
+    tool.main([*command, str(out), '--half', '--note', 'license=CC BY 4.0', 'metrics=AP50 = 0.5'])
     header = read_header(out)
     assert (header['license'], header['metrics']) == ('CC BY 4.0', 'AP50 = 0.5')
     assert torch.equal(load_plain(out)['conv.weight'].float(), state()['conv.weight'])
-    wrong = subprocess.run([*command, 'a.bin'], capture_output=True, text=True)
-    assert wrong.returncode != 0 and 'a.bin: expected a name' in wrong.stderr
-    wrong = subprocess.run([*command, str(out), '--note', 'x'], capture_output=True, text=True)
-    assert "--note: 'x', expected KEY=VALUE" in wrong.stderr
+    with pytest.raises(SystemExit):
+        tool.main([*command, str(out), '--note', 'x'])
+    assert "--note: 'x', expected KEY=VALUE" in capsys.readouterr().err
+
+
+def test_tool_answers_in_one_line(repo_root, tmp_path):
+    tool = str(repo_root / 'tools/model_converters/publish_model.py')
+    command = [sys.executable, tool, str(tmp_path / 'epoch_3.pth'), 'a.bin']
+    wrong = subprocess.run(command, capture_output=True, text=True)
+    assert wrong.returncode != 0 and 'Traceback' not in wrong.stderr
+    assert 'a.bin: expected a name' in wrong.stderr.splitlines()[-1]

@@ -14,7 +14,7 @@ from smallobj_mm.utils.errors import MissingPackageError, UserError, errors_in_o
 from smallobj_mm.utils.io import atomic_write_bytes
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint', help='of a work-dir')
@@ -24,36 +24,36 @@ def parse_args() -> argparse.Namespace:
         '--note', nargs='+', default=[], metavar='KEY=VALUE',
         help='further lines of the header: license, commit, command, metrics, ...',
     )  # fmt: skip
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     bad = [note for note in args.note if not note.partition('=')[0] or '=' not in note]
     if bad:
         parser.error(f'--note: {bad[0]!r}, expected KEY=VALUE')
     return args
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Publish."""
-    args = parse_args()
-    with errors_in_one_line():
-        if not args.out.endswith('.safetensors'):
-            raise UserError(f'{args.out}: expected a name that ends in .safetensors')
-        try:
-            from safetensors.torch import save
-        except ImportError:
-            raise MissingPackageError(
-                f'{args.out}: writing it needs the package safetensors, install it with pip '
-                'install safetensors'
-            ) from None
-        checkpoint = load_plain(args.checkpoint)
-        tensors = publishable(checkpoint, args.checkpoint, args.half)
-        header = describe_training(checkpoint, read_header(args.checkpoint))
-        header['names'] = 'mmengine'
-        header |= dict(note.split('=', 1) for note in args.note)
-        data = save(tensors, metadata=header)
-        atomic_write_bytes(args.out, data)
-        print(json.dumps(header, indent=2))
-        print(f'{args.out}: {len(tensors)} tensors, {len(data) / 1e6:.2f} MB written')
+    args = parse_args(argv)
+    if not args.out.endswith('.safetensors'):
+        raise UserError(f'{args.out}: expected a name that ends in .safetensors')
+    try:
+        from safetensors.torch import save
+    except ImportError:
+        raise MissingPackageError(
+            f'{args.out}: writing it needs the package safetensors, install it with pip install '
+            'safetensors'
+        ) from None
+    checkpoint = load_plain(args.checkpoint)
+    tensors = publishable(checkpoint, args.checkpoint, args.half)
+    header = describe_training(checkpoint, read_header(args.checkpoint))
+    header['names'] = 'mmengine'
+    header |= dict(note.split('=', 1) for note in args.note)
+    data = save(tensors, metadata=header)
+    atomic_write_bytes(args.out, data)
+    print(json.dumps(header, indent=2))
+    print(f'{args.out}: {len(tensors)} tensors, {len(data) / 1e6:.2f} MB written')
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()
