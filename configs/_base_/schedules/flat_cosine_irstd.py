@@ -1,6 +1,7 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
-# For long runs that last over several sessions: the rate is flat for two thirds and then falls by
-# a cosine. The averaged weights are usable at every stop, not at the end alone.
+# For long runs that last over several sessions: the rate is flat and then falls by a cosine; how
+# long each lasts is a matter of the config. The averaged weights are usable at every stop, not at
+# the end alone.
 
 max_epochs = 75  # epochs
 flat_epochs = 50  # epochs
