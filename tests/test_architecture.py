@@ -175,3 +175,17 @@ def test_no_private_name_of_another_package(file):
 
 def test_standard_library_is_not_optional():
     assert not OPTIONAL & set(sys.stdlib_module_names) - {'resource'}
+
+
+@pytest.mark.parametrize(
+    'file', sorted((PACKAGE.parent / 'tools').rglob('*.py')), ids=lambda path: path.stem
+)
+def test_tools_can_be_called(file):
+    """``main(argv)`` raises, and the command alone turns errors into one line."""
+    if file.stem != 'page':  # its main is the package's
+        (main,) = [n for n in ast.parse(file.read_text()).body if getattr(n, 'name', '') == 'main']
+        assert [argument.arg for argument in main.args.args] == ['argv']
+        assert not any('errors_in_one_line' in ast.unparse(n) for n in main.decorator_list)
+        assert 'errors_in_one_line' not in ast.unparse(main)
+    guard = ast.parse(file.read_text()).body[-1]
+    assert isinstance(guard, ast.If) and 'errors_in_one_line' in ast.unparse(guard)

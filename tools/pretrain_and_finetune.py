@@ -76,7 +76,7 @@ class Settings(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -111,7 +111,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--compare', action='store_true', help='train the detector from random weights as well'
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 class Stage:
@@ -244,31 +244,31 @@ def draw_truth(image: np.ndarray, objects: list[dict], classes: Sequence[str]) -
     return draw_sample(image, boxes, labels, np.zeros((0, 4)), classes)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Both stages, and the picture."""
-    with errors_in_one_line():
-        args = parse_args()
-        work_dir = Path(args.work_dir)
-        backbone = work_dir / 'backbone.safetensors'
-        pretrain, detectors = make_stages(args, backbone)
-        stages = [*([] if pretrain is None else [pretrain]), *detectors]
-        if pretrain is not None:
-            stamp, settings = work_dir / 'backbone.json', settings_of_weights(pretrain.cfg)
-            existing = [s.folder for s in stages if s.begun and s.name != 'random']
-            check_made_before(stamp, settings, [backbone] * backbone.is_file() + existing)
-            atomic_write_json(stamp, settings, indent=2)
-        for stage in stages:
-            stage.write()
-        total = sum([stage.estimate() for stage in stages if not stage.begun])
-        if total:
-            print(f'== in all about {timedelta(seconds=round(total))} on this machine', flush=True)
-        if pretrain is not None:
-            pretrain_backbone(pretrain, backbone)
-        for stage in detectors:
-            stage.run()
-        compare(pretrain, detectors, work_dir / 'comparison.png')
-        print(f'== done: {last_checkpoint(detectors[0].folder)}')
+    args = parse_args(argv)
+    work_dir = Path(args.work_dir)
+    backbone = work_dir / 'backbone.safetensors'
+    pretrain, detectors = make_stages(args, backbone)
+    stages = [*([] if pretrain is None else [pretrain]), *detectors]
+    if pretrain is not None:
+        stamp, settings = work_dir / 'backbone.json', settings_of_weights(pretrain.cfg)
+        existing = [s.folder for s in stages if s.begun and s.name != 'random']
+        check_made_before(stamp, settings, [backbone] * backbone.is_file() + existing)
+        atomic_write_json(stamp, settings, indent=2)
+    for stage in stages:
+        stage.write()
+    total = sum([stage.estimate() for stage in stages if not stage.begun])
+    if total:
+        print(f'== in all about {timedelta(seconds=round(total))} on this machine', flush=True)
+    if pretrain is not None:
+        pretrain_backbone(pretrain, backbone)
+    for stage in detectors:
+        stage.run()
+    compare(pretrain, detectors, work_dir / 'comparison.png')
+    print(f'== done: {last_checkpoint(detectors[0].folder)}')
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

@@ -32,7 +32,7 @@ _HOOKS = {
 _MAP_WRITERS = ('IoUMetric', 'CityscapesMetric')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         help='half precision: float16 on CUDA, bfloat16 on the CPU (mmdet and mmseg configs)',
     )  # fmt: skip
     add_common_arguments(parser)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.prob_bits is not None and args.prob_dir is None:
         parser.error('--prob-bits: needs --prob-dir DIR, where the maps are written')
     return args
@@ -153,9 +153,9 @@ def dump_metric(path: Path, scope: str) -> DumpResults:
     return DumpResults(out_file_path=str(path))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Test."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = load_config(args)
     scope = cfg.get('default_scope') or 'mmdet'
     if scope not in _HOOKS:

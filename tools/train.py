@@ -26,7 +26,7 @@ from smallobj_mm.utils.errors import DEBUG_VARIABLE, UserError, errors_in_one_li
 from smallobj_mm.utils.io import naming_folder
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
         'the work-dir, if there is one',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def set_auto_scale_lr(cfg: Config) -> None:
@@ -98,9 +98,9 @@ def add_checks(runner: Runner) -> None:
         runner.register_hook(TrainingChecksHook(resume_from=str(source)))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Train."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = load_config(args)
     if args.amp:
         enable_amp(cfg)

@@ -1,7 +1,9 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Golden values of the authors' own programs."""
 
+import contextlib
 import importlib.util
+import io
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,16 @@ def authors_state_dict(golden_dir: Path):
     values = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(values)
     return lambda model: values.reference_state_dict(golden_dir / f'{model}_authors_keys.json')
+
+
+@pytest.fixture(scope='session')
+def convert(load_tool):
+    """Function that runs ``authors_to_mm.py MODEL SOURCE TARGET``; what it printed."""
+    tool = load_tool('model_converters/authors_to_mm')
+
+    def run(model: str, source: Path, target: Path) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            tool.main([model, str(source), str(target)])
+        return printed.getvalue()
+
+    return run

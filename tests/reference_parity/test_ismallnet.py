@@ -1,9 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The published iSmallNet, number by number."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -18,24 +15,12 @@ MAPS = ('interior', 'boundary', 'mask')
 
 
 @pytest.fixture(scope='module')
-def converted(tmp_path_factory, repo_root, authors_state_dict):
+def converted(tmp_path_factory, convert, authors_state_dict):
     """Path of the checkpoint that the converter made, and what it printed."""
     folder = tmp_path_factory.mktemp('ismallnet')
     torch.save(authors_state_dict('ismallnet'), folder / 'authors.pth')
-    tool = repo_root / 'tools/model_converters/authors_to_mm.py'
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(tool),
-            'ismallnet',
-            str(folder / 'authors.pth'),
-            str(folder / 'ours.pth'),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return folder / 'ours.pth', done.stdout
+    printed = convert('ismallnet', folder / 'authors.pth', folder / 'ours.pth')
+    return folder / 'ours.pth', printed
 
 
 @pytest.fixture

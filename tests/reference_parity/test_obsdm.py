@@ -1,9 +1,6 @@
 # Copyright (c) smallobj_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The published OBSDM model, number by number."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -19,23 +16,12 @@ CONFIG = 'configs/obsdm/obsdm_r18_voc_authors.py'
 
 
 @pytest.fixture(scope='module')
-def converted(tmp_path_factory, repo_root, authors_state_dict):
+def converted(tmp_path_factory, convert, authors_state_dict):
     """Path of the checkpoint that the converter made, and what it printed."""
     folder = tmp_path_factory.mktemp('obsdm')
     torch.save(authors_state_dict('obsdm'), folder / 'authors.pth')
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(repo_root / 'tools/model_converters/authors_to_mm.py'),
-            'obsdm',
-            str(folder / 'authors.pth'),
-            str(folder / 'ours.pth'),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return folder / 'ours.pth', done.stdout
+    printed = convert('obsdm', folder / 'authors.pth', folder / 'ours.pth')
+    return folder / 'ours.pth', printed
 
 
 @pytest.fixture
@@ -166,21 +152,10 @@ def test_gradients(model, values):
     assert checked == 262
 
 
-def test_converter_refuses_unknown_names(tmp_path, repo_root, authors_state_dict):
+def test_converter_refuses_unknown_names(tmp_path, convert, authors_state_dict):
     state_dict = authors_state_dict('obsdm')
     state_dict['model.99.conv.weight'] = torch.zeros(1)
     torch.save(state_dict, tmp_path / 'authors.pth')
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(repo_root / 'tools/model_converters/authors_to_mm.py'),
-            'obsdm',
-            str(tmp_path / 'authors.pth'),
-            str(tmp_path / 'ours.pth'),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert 'model.99.conv.weight: unknown name' in done.stderr
+    with pytest.raises(ValueError, match='authors.pth: .*model.99.conv.weight: unknown name'):
+        convert('obsdm', tmp_path / 'authors.pth', tmp_path / 'ours.pth')
     assert not (tmp_path / 'ours.pth').exists()

@@ -140,9 +140,8 @@ def test_tool_reports_several_configs(load_tool, tmp_path, monkeypatch, capsys):
         return [row(config=config)]
 
     monkeypatch.setattr(tool, 'measure_config', measured)
-    command = ['benchmark.py', 'a', 'b', '--report', str(tmp_path), '--backend', 'openvino']
-    monkeypatch.setattr('sys.argv', [*command, '--shape', '96', '--no-memory'])
-    tool.main()
+    command = ['a', 'b', '--report', str(tmp_path), '--backend', 'openvino']
+    tool.main([*command, '--shape', '96', '--no-memory'])
     assert f'speed.json, speed.md and speed.png are in {tmp_path}' in capsys.readouterr().out
     assert [one[:2] for one in asked] == [('a', None), ('b', None)]
     options = asked[0][2]
@@ -155,7 +154,6 @@ def test_tool_reports_several_configs(load_tool, tmp_path, monkeypatch, capsys):
         (['a', '--backend', 'openvino'], '--backend and --no-memory need --report'),
         (['a', '--no-memory'], '--backend and --no-memory need --report'),
     ):
-        monkeypatch.setattr('sys.argv', ['benchmark.py', *arguments])
         with pytest.raises(SystemExit):
-            tool.main()
+            tool.main(arguments)
         assert words in capsys.readouterr().err

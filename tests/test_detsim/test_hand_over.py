@@ -2,8 +2,6 @@
 """From a checkpoint of DetSim to detectors and segmenters: ours, and stock configs of others."""
 
 import json
-import runpy
-import sys
 
 import pytest
 import torch
@@ -17,6 +15,7 @@ from smallobj_mm.checkpoints.backbone import (
 from smallobj_mm.models.initializers import ssl_pretrained
 from smallobj_mm.registry import MODELS
 from smallobj_mm.utils.configs import read_config
+from smallobj_mm.utils.errors import UserError
 
 safetensors = pytest.importorskip('safetensors')
 
@@ -41,23 +40,17 @@ def trained(repo_root, tmp_path_factory):
     return path, model.backbone.state_dict()
 
 
-def export(repo_root, monkeypatch, source, target):
-    """The tool in this process; its exit status."""
-    tool = str(repo_root / 'tools/model_converters/export_backbone.py')
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, 'argv', [tool, str(source), str(target)])
-        try:
-            runpy.run_path(tool, run_name='__main__')
-        except SystemExit as stop:
-            return stop.code
-    return 0
+@pytest.fixture(scope='module')
+def export(load_tool):
+    """Function that runs ``export_backbone.py SOURCE TARGET``."""
+    tool = load_tool('model_converters/export_backbone')
+    return lambda source, target: tool.main([str(source), str(target)])
 
 
 @pytest.fixture(scope='module')
-def exported(trained, tmp_path_factory, repo_root):
+def exported(trained, tmp_path_factory, export):
     out = tmp_path_factory.mktemp('exported') / 'backbone.safetensors'
-    with pytest.MonkeyPatch.context() as patch:
-        assert export(repo_root, patch, trained[0], out) == 0
+    export(trained[0], out)
     return out
 
 
@@ -156,23 +149,23 @@ def test_deep_stem(stock):
     assert '\n' not in str(error.value)
 
 
-def test_pth_for_those_without_this_package(trained, tmp_path, repo_root, monkeypatch, capsys):
+def test_pth_for_those_without_this_package(trained, tmp_path, export, capsys):
     out = tmp_path / 'backbone.pth'
-    assert export(repo_root, monkeypatch, trained[0], out) == 0
+    export(trained[0], out)
     assert '120 tensors written' in capsys.readouterr().out
     saved = torch.load(out, weights_only=True)
     assert saved['meta']['epochs'] == '7' and len(saved['state_dict']) == 120
 
 
 @pytest.mark.parametrize('ending', ['safetensors', 'pth'])
-def test_exported_again(ending, exported, trained, tmp_path, repo_root, monkeypatch):
+def test_exported_again(ending, exported, trained, tmp_path, export):
     """What is known of the training is not lost on the way."""
     first = exported
     if ending == 'pth':
         first = tmp_path / 'first.pth'
-        assert export(repo_root, monkeypatch, trained[0], first) == 0
+        export(trained[0], first)
     out = tmp_path / 'again.safetensors'
-    assert export(repo_root, monkeypatch, first, out) == 0
+    export(first, out)
     headers = []
     for path in (exported, out):
         with safetensors.safe_open(path, 'pt') as file:
@@ -240,14 +233,14 @@ def test_another_backbone():
         extract_backbone(more, 'x.pth')
 
 
-def test_what_cannot_be_exported(tmp_path, repo_root, monkeypatch, capsys, trained):
+def test_what_cannot_be_exported(tmp_path, export, trained):
     torch.save(dict(state_dict={'head.weight': torch.zeros(2)}), tmp_path / 'x.pth')
     for source, target, message in (
         (tmp_path / 'x.pth', tmp_path / 'y.safetensors', 'no ResNet found'),
         (trained[0], tmp_path / 'y.onnx', 'expected a name that ends in'),
     ):
-        assert export(repo_root, monkeypatch, source, target) == 2
-        assert message in capsys.readouterr().err
+        with pytest.raises(UserError, match=message):
+            export(source, target)
         assert not target.exists()
 
 

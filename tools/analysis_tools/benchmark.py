@@ -39,7 +39,7 @@ from smallobj_mm.utils.errors import errors_in_one_line
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -73,7 +73,7 @@ def parse_args() -> argparse.Namespace:
         help='layout of weights and images',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if len(args.shape) > 2 or min(args.shape + [args.batch_size, args.threads, args.rounds]) < 1:
         parser.error('--shape takes one or two numbers, and all numbers are at least 1')
     if args.checkpoint and len(args.checkpoint) != len(args.configs):
@@ -102,16 +102,14 @@ def build(args: argparse.Namespace) -> torch.nn.Module:
     return model.eval().to(args.device, memory_format=getattr(torch, args.memory_format))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure and print a table."""
-    args = parse_args()
+    args = parse_args(argv)
     torch.set_num_threads(args.threads)
     if args.report is not None:
-        with errors_in_one_line():
-            report(args)
+        report(args)
         return
-    with errors_in_one_line():
-        plain = build(args)
+    plain = build(args)
     height, width = args.shape[0], args.shape[-1]
     images = torch.rand(args.batch_size, 3, height, width, device=args.device)
     images = images.contiguous(memory_format=getattr(torch, args.memory_format))
@@ -190,4 +188,5 @@ def print_table(matmul: float, rows: list) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

@@ -29,7 +29,7 @@ from smallobj_mm.utils.errors import UserError, errors_in_one_line
 from smallobj_mm.utils.sync_bn import disable_sync_bn_on_cpu
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=20, help='times each step is timed')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     numbers = [*args.targets, *args.shape, args.batch_size, args.threads, args.rounds]
     if min(numbers) < 1:
         parser.error('all numbers are at least 1')
@@ -146,12 +146,11 @@ def compare(
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure and print a table."""
-    args = parse_args()
+    args = parse_args(argv)
     torch.set_num_threads(args.threads)
-    with errors_in_one_line():
-        model = build(args)
+    model = build(args)
     shape = tuple(args.shape)
     few, many = (
         crowd(n, model.bbox_head.num_classes, args.batch_size, shape, args.device)
@@ -171,4 +170,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

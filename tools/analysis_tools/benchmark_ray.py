@@ -33,7 +33,7 @@ TICKS = os.sysconf('SC_CLK_TCK')
 THRESHOLD = 0.3  # least score of what is written, as of smallobj-mm infer
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('images', help='a folder of images; they are taken again until --number')
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--number', type=int, default=400, help='of images (default: 400)')
     parser.add_argument('--part-size', type=int, default=20, help='(default: %(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='(default: %(default)s)')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def processor_seconds() -> np.ndarray:
@@ -109,9 +109,9 @@ def on_ray(folder: str, config: str, workers: int, part_size: int) -> dict[str, 
     return rates(first, last)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure, the single process before and after."""
-    args = parse_args()
+    args = parse_args(argv)
     torch.set_num_threads(1)
     images = [source.path for source in list_sources(args.images)]
     with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,7 @@ from smallobj_mm.utils.errors import errors_in_one_line
 SCORE = 0.3  #: Least score of boxes, as of tools/infer.py.
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('video', help='a video file')
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=1, help='(default: %(default)s)')
     parser.add_argument('--device', help='default: cuda where it is, else cpu')
     parser.add_argument('--video-out', action='store_true', help='the run also marks the video')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def alone(inferencer: SmallObjectInferencer, items: list[dict], batch_size: int) -> None:
@@ -62,9 +62,9 @@ def whole(
         results.summarize()
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure."""
-    args = parse_args()
+    args = parse_args(argv)
     inferencer = SmallObjectInferencer(args.config, args.weights, args.device)
     sources = list(itertools.islice(list_sources(args.video), args.frames))
     items = [inferencer.preparer.prepare(inferencer.read(s), s.path) for s in sources]

@@ -24,14 +24,14 @@ from smallobj_mm.datasets.files import list_images
 from smallobj_mm.utils.errors import UserError, errors_in_one_line
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', help='images')
     parser.add_argument('--size', type=int, default=224, help='side of a view, px')
     parser.add_argument('--images', type=int, default=100, help='images a turn')
     parser.add_argument('--rounds', type=int, default=5, help='turns, after one to warm up')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def our_pipeline(size: int) -> list[dict]:
@@ -110,12 +110,11 @@ def compare(folder: str, size: int, images: int, rounds: int) -> dict[str, list[
     return {n: [images / took for took in times] for n, times in in_turns(calls, rounds).items()}
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
-    args = parse_args()
+    args = parse_args(argv)
     cv2.setNumThreads(0)  # as in a worker of a data loader
-    with errors_in_one_line():
-        rates = compare(args.folder, args.size, args.images, args.rounds)
+    rates = compare(args.folder, args.size, args.images, args.rounds)
     ours = next(iter(rates.values()))
     for name, values in rates.items():
         print(f'{name:20s} {statistics.median(values):8.1f} images/s')
@@ -125,4 +124,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

@@ -99,7 +99,6 @@ def picture(item: dict, classes: Sequence[str], zoom: int) -> np.ndarray:
     return draw_sample(img, boxes[0], labels, boxes[1], classes, zoom)
 
 
-@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     """Draw the samples of a config's data set."""
     args = parse_args(argv)
@@ -138,4 +137,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

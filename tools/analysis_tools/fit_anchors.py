@@ -128,7 +128,6 @@ def report(name: str, boxes: np.ndarray, anchors: np.ndarray, limit: float) -> N
     )
 
 
-@errors_in_one_line()
 def main(argv: list[str] | None = None) -> None:
     """Measure the anchors of a config and fit new ones if asked to."""
     args = parse_args(argv)
@@ -170,4 +169,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

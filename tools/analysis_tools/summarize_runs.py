@@ -11,7 +11,7 @@ from smallobj_mm.evaluation.run_summary import markdown_table, summarize_runs
 from smallobj_mm.utils.errors import DEBUG_VARIABLE, errors_in_one_line
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f'{DEBUG_VARIABLE}=1 shows the traceback of every error.'
@@ -23,12 +23,12 @@ def parse_args() -> argparse.Namespace:
         default=['smallobj/AP50', 'smallobj/AP', 'smallobj/AP_tiny', 'smallobj/AP_small'],
         help='names as in the log (default: %(default)s)',
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    args = parse_args()
+    args = parse_args(argv)
     print(markdown_table(summarize_runs(args.work_dirs, args.metrics)))
 
 

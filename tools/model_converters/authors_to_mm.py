@@ -20,32 +20,32 @@ from smallobj_mm.utils.io import atomic_write_bytes
 CONVERTERS = {'detsim': convert_detsim, 'ismallnet': convert_ismallnet, 'obsdm': convert_obsdm}
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('model', choices=sorted(CONVERTERS), help='which of the systems')
     parser.add_argument('src', help="the authors' checkpoint: a state dict, plain or nested")
     parser.add_argument('dst', help='the checkpoint to write, .pth')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Convert."""
-    args = parse_args()
-    with errors_in_one_line():
-        if not args.dst.endswith('.pth'):
-            raise UserError(
-                f'{args.dst}: expected a name that ends in .pth; publish_model.py makes a '
-                '.safetensors file of it'
-            )
-        state_dict, meta, lines = CONVERTERS[args.model](load_plain(args.src), args.src)
-        buffer = io.BytesIO()
-        torch.save({'meta': meta, 'state_dict': state_dict}, buffer)
-        atomic_write_bytes(args.dst, buffer.getvalue())
-        for line in lines:
-            print(line)
-        print(f'{args.dst}: {len(state_dict)} tensors written')
+    args = parse_args(argv)
+    if not args.dst.endswith('.pth'):
+        raise UserError(
+            f'{args.dst}: expected a name that ends in .pth; publish_model.py makes a '
+            '.safetensors file of it'
+        )
+    state_dict, meta, lines = CONVERTERS[args.model](load_plain(args.src), args.src)
+    buffer = io.BytesIO()
+    torch.save({'meta': meta, 'state_dict': state_dict}, buffer)
+    atomic_write_bytes(args.dst, buffer.getvalue())
+    for line in lines:
+        print(line)
+    print(f'{args.dst}: {len(state_dict)} tensors written')
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()

@@ -20,42 +20,42 @@ from smallobj_mm.utils.errors import MissingPackageError, UserError, errors_in_o
 from smallobj_mm.utils.io import atomic_write_bytes
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', help='of a work-dir, or of another program')
     parser.add_argument('out', help='the file to write, .safetensors or .pth')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Export."""
-    args = parse_args()
-    with errors_in_one_line():
-        if not args.out.endswith(('.safetensors', '.pth')):
-            raise UserError(f'{args.out}: expected a name that ends in .safetensors or .pth')
-        checkpoint = load_plain(args.checkpoint)
-        backbone = extract_backbone(checkpoint, args.checkpoint)
-        header = describe_training(checkpoint, read_header(args.checkpoint))
-        if args.out.endswith('.pth'):
-            buffer = io.BytesIO()
-            torch.save({'meta': header, 'state_dict': backbone}, buffer)
-            data = buffer.getvalue()
-        else:
-            try:
-                from safetensors.torch import save
-            except ImportError:
-                raise MissingPackageError(
-                    f'{args.out}: writing it needs the package safetensors, install it with pip '
-                    'install safetensors or give a name that ends in .pth'
-                ) from None
-            data = save(backbone, metadata=header)
-        atomic_write_bytes(args.out, data)
-        print(json.dumps(header, indent=2))
-        print(f'{args.out}: {len(backbone)} tensors written')
+    args = parse_args(argv)
+    if not args.out.endswith(('.safetensors', '.pth')):
+        raise UserError(f'{args.out}: expected a name that ends in .safetensors or .pth')
+    checkpoint = load_plain(args.checkpoint)
+    backbone = extract_backbone(checkpoint, args.checkpoint)
+    header = describe_training(checkpoint, read_header(args.checkpoint))
+    if args.out.endswith('.pth'):
+        buffer = io.BytesIO()
+        torch.save({'meta': header, 'state_dict': backbone}, buffer)
+        data = buffer.getvalue()
+    else:
+        try:
+            from safetensors.torch import save
+        except ImportError:
+            raise MissingPackageError(
+                f'{args.out}: writing it needs the package safetensors, install it with pip '
+                'install safetensors or give a name that ends in .pth'
+            ) from None
+        data = save(backbone, metadata=header)
+    atomic_write_bytes(args.out, data)
+    print(json.dumps(header, indent=2))
+    print(f'{args.out}: {len(backbone)} tensors written')
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line():
+        main()
