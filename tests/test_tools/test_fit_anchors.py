@@ -105,10 +105,9 @@ def test_errors_say_what_to_do(tool, config, capsys):
         with pytest.raises(SystemExit):
             tool.main([str(config), *options])
         assert message in capsys.readouterr().err
-    for options, message in (([], 'no such file'), (['x=1'], 'no such file')):
-        with pytest.raises(SystemExit):
-            tool.main(['none.py', *(['--cfg-options', *options] if options else [])])
-        assert f'error: config none.py: {message}' in capsys.readouterr().err
+    for options in ([], ['--cfg-options', 'x=1']):
+        with pytest.raises(FileNotFoundError, match=r'^config none\.py: no such file'):
+            tool.main(['none.py', *options])
     config.write_text(config.read_text().replace('prior_generator', 'anchors'))
     with pytest.raises(SystemExit, match='give a config of an anchor-based detector'):
         tool.main([str(config)])
