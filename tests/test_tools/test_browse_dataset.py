@@ -5,7 +5,6 @@ import mmengine
 import numpy as np
 import pytest
 
-
 CONFIG = """
 default_scope = 'mmdet'
 custom_imports = dict(imports=['smallobj_mm'], allow_failed_imports=False)
